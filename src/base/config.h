@@ -1,0 +1,85 @@
+/*
+ * config.h: the configuration of one pool, read from one ini file over one table of options. The
+ * table parses, checks, prints (-T) and documents; a field here without a row there does not get a
+ * value. Durations are milliseconds unless the name says otherwise; sizes are bytes. Strings are
+ * never NULL (an unset one is empty) and are owned by the configuration.
+ */
+#ifndef BASE_CONFIG_H
+#define BASE_CONFIG_H
+
+#include "base/base.h"
+
+struct config {
+    const char *path; /* the file it was read from */
+    struct {
+        const char *name; /* "api", "auth"; "ops" for tools only */
+        int workers;      /* already resolved: never 0 */
+        const char *listen;
+        int listen_mode;
+        const char *listen_group;
+        const char *ops_listen;
+        int ops_listen_mode;
+        const char *ops_listen_group;
+        int backlog;
+        int max_connections;
+        int64_t max_requests;
+        int request_timeout_ms;
+        int slow_request_ms;
+        int kill_timeout_ms;
+        int queue_max;
+        int queue_max_wait_ms;
+        int io_timeout_ms;
+        int drain_timeout_ms;
+        int term_timeout_ms;
+        int start_timeout_ms;
+    } pool;
+    struct {
+        const char *host;
+        int port;
+        const char *name;
+        const char *user;
+        const char *password_file;
+        const char *sslmode;
+        const char *sslrootcert;
+        int connections;
+        int connect_timeout_ms;
+        int statement_timeout_ms;
+        int reconnect_max_ms;
+    } database;
+    struct {
+        const char *issuer;
+        const char *audience;
+        int lifetime_s;
+        int leeway_s;
+        const char *signing_key_file;
+        const char *public_keys_dir;
+    } token;
+    struct {
+        int bcrypt_cost;
+        const char *pepper_file;
+        int hash_queue;
+    } password;
+    struct {
+        int max_body_bytes;
+    } http;
+    struct {
+        const char *file;
+        int level; /* enum log_level */
+        bool access;
+    } log;
+};
+
+/*
+ * Reads and checks a file. NULL on an error, with one line for people in `error`: file, line,
+ * option, what is wrong and what is allowed. Caller frees with config_free.
+ */
+struct config *config_read(const char *path, char *error, size_t size);
+void config_free(struct config *config);
+
+/* Every option with its effective value, its default, range and help, as a valid ini file. */
+void config_dump(const struct config *config, FILE *out);
+
+/* Refuses secrets in the environment: the name of the first offending variable, or NULL. */
+const char *config_secret_in_environment(void);
+
+#endif

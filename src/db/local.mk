@@ -1,0 +1,2 @@
+# The SQL statements, compiled in.
+STATEMENTS = $(wildcard $(top_srcdir)/sql/statements/*.sql)
