@@ -1,0 +1,62 @@
+/*
+ * hasher.h: the hashing thread of a worker, the only thread in the program. bcrypt takes a quarter
+ * of a second; here it stalls nobody. Jobs run one at a time in the order they came; each is
+ * answered on the loop's own thread. The queue is bounded: a flood of logins is refused at once
+ * instead of waiting.
+ *
+ * The password and the hash are copied at submission and the copies wiped after use: the thread
+ * never touches memory of the request.
+ */
+#ifndef AUTH_HASHER_H
+#define AUTH_HASHER_H
+
+#include "auth/password.h"
+#include "base/config.h"
+#include "pool/loop.h"
+
+struct hasher;
+struct hash_slot;
+
+enum hash_kind { HASH_MAKE, HASH_VERIFY };
+
+/* Owned by the caller, until `done` was called or hasher_cancel. */
+struct hash_job {
+    enum hash_kind kind;
+    const char *password; /* read by hasher_submit only: wipe it at once, if you like */
+    size_t length;        /* at most PASSWORD_MAX */
+    /* HASH_VERIFY: in. HASH_MAKE: out. */
+    char hash[PASSWORD_HASH_SIZE];
+    bool matched; /* out, HASH_VERIFY */
+    bool failed;  /* out, HASH_MAKE: no hash could be made */
+    /* Called on the thread of the loop. May submit, and may free the job. */
+    void (*done)(struct hash_job *job);
+    void *context;          /* the caller's */
+    struct hash_slot *slot; /* private; NULL when not submitted */
+};
+
+/*
+ * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost and
+ * password.hash_queue; borrows the pepper. NULL with errno. Caller frees.
+ */
+struct hasher *hasher_new(
+    struct loop *loop, const struct pepper *pepper, const struct config *config);
+
+/*
+ * Waits for the job that runs, drops those that wait (without `done`), ends the thread. A worker
+ * that drains keeps its loop going until its requests are answered; then nothing is left here.
+ */
+void hasher_free(struct hasher *hasher);
+
+/* 0, or -1 when password.hash_queue jobs are already waiting, running or not yet answered. */
+int hasher_submit(struct hasher *hasher, struct hash_job *job);
+
+/* `done` will not be called, and the job may go. Harmless when it is not submitted. */
+void hasher_cancel(struct hasher *hasher, struct hash_job *job);
+
+/* Jobs waiting, running, or not yet answered. */
+size_t hasher_pending(const struct hasher *hasher);
+
+/* A hash for HASH_VERIFY that nothing matches and that takes as long (see password_dummy). */
+const char *hasher_dummy(const struct hasher *hasher);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * password.h: passwords become bcrypt ($2b$) of base64(HMAC-SHA-384(pepper, the exact bytes)). The
+ * HMAC lifts bcrypt's limits (72 bytes, no NUL) and makes a stolen table of hashes worthless
+ * without the pepper, which is in a file of the auth pool and never in the database. Slow by
+ * design: in the daemon only the hasher calls password_hash and password_verify.
+ */
+#ifndef AUTH_PASSWORD_H
+#define AUTH_PASSWORD_H
+
+#include "base/base.h"
+
+enum {
+    PASSWORD_MIN = 15,      /* characters (code points): NIST SP 800-63B, single factor */
+    PASSWORD_MAX = 1024,    /* bytes */
+    PASSWORD_HASH_SIZE = 64 /* a hash is 60 characters, and its NUL */
+};
+
+enum password_fault { PASSWORD_GOOD, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG };
+
+/* The rules for a new password, given as valid UTF-8. */
+enum password_fault password_check(const char *password, size_t length);
+
+struct pepper;
+
+/*
+ * One line of 32 to 256 printable ASCII characters, without its newline; `petsctl pepper new` makes
+ * one. NULL on an error, with one line for people in `error`. Caller frees (which wipes).
+ */
+struct pepper *pepper_read(const char *path, char *error, size_t size);
+void pepper_free(struct pepper *pepper);
+
+/* Names the pepper beside each hash (credential.pepper_id) and does not reveal it: 8 hex digits. */
+const char *pepper_id(const struct pepper *pepper);
+
+/* A hash with a fresh salt. -1 when a library fails or the cost is out of its range. */
+int password_hash(const struct pepper *pepper, const char *password, size_t length, int cost,
+    char hash[PASSWORD_HASH_SIZE]);
+
+/* Takes the time of the cost in `hash`, whatever the password. A malformed hash never matches. */
+bool password_verify(
+    const struct pepper *pepper, const char *password, size_t length, const char *hash);
+
+/*
+ * A well-formed hash that no password has, to verify against when there is no account, so that the
+ * answer takes as long. -1 when a library fails.
+ */
+int password_dummy(int cost, char hash[PASSWORD_HASH_SIZE]);
+
+#endif
