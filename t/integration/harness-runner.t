@@ -1,0 +1,70 @@
+# The runner must not be fooled: a test that dies, has no plan, leaves a process or a file behind, or whose
+# programs were reported by a sanitizer fails; a clean one passes; and the counts are true.
+use v5.36;
+use Test::More;
+use File::Path qw(make_path);
+use Pets::Env qw(src run slurp spew test_dir);
+
+my $tree = test_dir() . '/tree';
+make_path("$tree/t/integration", "$tree/var", "$tree/build");
+
+my %tests = (
+    good    => q{print "1..2\nok 1 - a\nok 2 - b\n"},
+    skips   => q{print "1..2\nok 1 - a\nok 2 # SKIP no need\n"},
+    bad     => q{print "1..3\nok 1 - a\nnot ok 2 - b\nok 3 - c\n"; print STDERR "# why\n"; exit 1},
+    dies    => q{print "1..5\nok 1 - a\nok 2 - b\n"; die "gone"},
+    noplan  => q{print "ok 1 - a\n"},
+    silent  => q{},
+    exits   => q{print "1..1\nok 1 - a\n"; exit 3},
+    killed  => q{$| = 1; print "1..1\nok 1 - a\n"; kill KILL => $$},
+    process => q{print "1..1\nok 1 - a\n"; if (!fork) { open STDOUT, '>', '/dev/null'; open STDERR, '>', '/dev/null'; setpgrp; exec 'sleep', '123' }},
+    file    => q{print "1..1\nok 1 - a\n"; open my $f, '>', "$ENV{TMPDIR}/left"},
+    report  => q{print "1..1\nok 1 - a\n"; open my $f, '>', "$ENV{PETS_TEST_DIR}/petsd.log"; print $f "==1==ERROR: AddressSanitizer: x\n"},
+    slow    => q{$| = 1; print "1..1\n"; sleep 100},
+);
+spew("$tree/t/integration/$_.t", "use v5.36;\n$tests{$_};\n") for keys %tests;
+
+sub runner (@arguments) {
+    return run(
+        [$^X, src() . '/t/lib/runner.pl', '--timeout=2', @arguments],
+        env => { PETS_SRC => $tree, PETS_VAR => "$tree/var", PETS_BUILD => "$tree/build", PETS_BUILD_FUZZ => "$tree/build" },
+    );
+}
+
+my %expect = (
+    good    => ['2 passed, 0 failed',            undef],
+    skips   => ['1 passed, 0 failed, 1 skipped', undef],
+    bad     => ['2 passed, 1 failed',            qr/(?=.*not ok 2 - b\n).*# why/s],
+    dies    => ['2 passed, 3 failed',            qr/3 planned points are missing.*gone at/s],
+    noplan  => ['1 passed, 1 failed',            qr/No plan/],
+    silent  => ['0 passed, 1 failed',            qr/No plan/],
+    exits   => ['1 passed, 1 failed',            qr/exit status 3/],
+    killed  => ['1 passed, 1 failed',            qr/ended by signal 9/],
+    process => ['1 passed, 1 failed',            qr/left running: \d+ sleep 123/],
+    file    => ['1 passed, 1 failed',            qr{left in the temporary directory: /left}],
+    report  => ['1 passed, 1 failed',            qr/petsd\.log: ==1==ERROR: AddressSanitizer/],
+    slow    => ['0 passed, 1 failed',            qr/timed out after 2 s/],
+);
+for my $name (sort keys %expect) {
+    my ($line, $says) = @{ $expect{$name} };
+    my ($status, $out, $err) = runner($name);
+    like $out, qr/^\Q$line\E$/m, "$name: $line" or diag $out, $err;
+    is $status >> 8, ($line =~ / 0 failed/ ? 0 : 1), "$name: exit status";
+    like $out, $says, "$name: says why" if $says;
+}
+
+my ($status, $out) = runner('--jobs=6');
+my ($passed, $failed) = $out =~ /^(\d+) passed, (\d+) failed, 1 skipped$/m;
+is "$passed $failed", '13 12', 'all together: the sums' or diag $out;
+is $status >> 8, 1, 'all together: fails';
+like $out, qr/^  failed: bad dies exits file killed noplan process report silent slow$/m, 'names those that failed';
+ok !-e "$tree/var/test/good", 'the directory of a test that passed is gone';
+ok -d "$tree/var/test/report", 'that of one that failed is kept';
+
+($status, $out, my $err) = runner('nonesuch');
+is $status >> 8, 2, 'an unknown name is an error';
+like $err, qr/no test is called 'nonesuch'/, 'and is named';
+($status, $out) = runner('--list', 's*');
+is $out =~ s/ +/ /gr, "integration silent\nintegration skips\nintegration slow\n", '--list, and names with a star';
+
+done_testing;
