@@ -79,6 +79,12 @@ void config_free(struct config *config);
 /* Every option with its effective value, its default, range and help, as a valid ini file. */
 void config_dump(const struct config *config, FILE *out);
 
+/*
+ * For a reload: options that only a restart can change keep the value they have in `old`. Returns
+ * how many of them differ, and their names in `names`: "pool.listen, pool.backlog".
+ */
+size_t config_keep_fixed(struct config *config, const struct config *old, char *names, size_t size);
+
 /* Refuses secrets in the environment: the name of the first offending variable, or NULL. */
 const char *config_secret_in_environment(void);
 

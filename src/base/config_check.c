@@ -1,0 +1,155 @@
+/*
+ * config_check.c: what no single option can promise. The layers of time limits must be in order, or
+ * the outer one strikes first and the log tells the wrong story; and a pool must have exactly the
+ * secrets of its part: whoever verifies tokens must not be able to make them. Secrets in the
+ * environment are refused altogether: they show in /proc, in crash dumps and in every child.
+ */
+#include "base/config_check.h"
+#include "base/base.h"
+
+#define AT(member) offsetof(struct config, member)
+
+struct check {
+    const struct config *config;
+    size_t *fault;
+    char *problem;
+    size_t size;
+};
+
+static bool broken(struct check *check, size_t option, size_t other, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+static bool broken(struct check *check, size_t option, size_t other, const char *format, ...)
+{
+    va_list values;
+
+    check->fault[0] = option;
+    check->fault[1] = other;
+    va_start(values, format);
+    vsnprintf(check->problem, check->size, format, values);
+    va_end(values);
+    return false;
+}
+
+static bool serves(const struct config *config, const char *pool)
+{
+    return strcmp(config->pool.name, pool) == 0;
+}
+
+static bool check_sockets(struct check *check)
+{
+    const char *listen = check->config->pool.listen;
+
+    if (listen[0] == '\0')
+        return broken(check, AT(pool.listen), AT(pool.listen),
+            "pool.listen: is missing; allowed: a path, HOST:PORT, systemd or fd:0");
+    if (strcmp(listen, check->config->pool.ops_listen) == 0 && strcmp(listen, "systemd") != 0)
+        return broken(check, AT(pool.ops_listen), AT(pool.listen),
+            "pool.ops_listen: is the same socket as pool.listen");
+    return true;
+}
+
+static bool check_timeouts(struct check *check)
+{
+    const struct config *c = check->config;
+    const struct {
+        const char *lesser;
+        size_t lesser_at;
+        int less;
+        const char *greater;
+        size_t greater_at;
+        int great;
+    } rules[] = {
+        {"database.statement_timeout_ms", AT(database.statement_timeout_ms),
+            c->database.statement_timeout_ms, "pool.request_timeout_ms",
+            AT(pool.request_timeout_ms), c->pool.request_timeout_ms},
+        {"pool.request_timeout_ms", AT(pool.request_timeout_ms), c->pool.request_timeout_ms,
+            "pool.kill_timeout_ms", AT(pool.kill_timeout_ms), c->pool.kill_timeout_ms},
+        {"pool.queue_max_wait_ms", AT(pool.queue_max_wait_ms), c->pool.queue_max_wait_ms,
+            "pool.request_timeout_ms", AT(pool.request_timeout_ms), c->pool.request_timeout_ms},
+        {"pool.io_timeout_ms", AT(pool.io_timeout_ms), c->pool.io_timeout_ms,
+            "pool.kill_timeout_ms", AT(pool.kill_timeout_ms), c->pool.kill_timeout_ms},
+    };
+
+    for (size_t i = 0; i < countof(rules); i++)
+        if (rules[i].less >= rules[i].great)
+            return broken(check, rules[i].lesser_at, rules[i].greater_at,
+                "%s: %d ms is not less than %s: %d ms", rules[i].lesser, rules[i].less,
+                rules[i].greater, rules[i].great);
+    return true;
+}
+
+static bool check_secrets(struct check *check)
+{
+    const struct config *c = check->config;
+    const struct {
+        const char *name, *value;
+        size_t at;
+        bool may, must;
+    } rules[] = {
+        {"token.issuer", c->token.issuer, AT(token.issuer), true, true},
+        {"token.public_keys_dir", c->token.public_keys_dir, AT(token.public_keys_dir), true, true},
+        {"token.signing_key_file", c->token.signing_key_file, AT(token.signing_key_file),
+            serves(c, "auth"), serves(c, "auth")},
+        {"password.pepper_file", c->password.pepper_file, AT(password.pepper_file),
+            serves(c, "auth"), serves(c, "auth")},
+    };
+
+    for (size_t i = 0; i < countof(rules); i++) {
+        if (rules[i].value[0] != '\0' && !rules[i].may)
+            return broken(check, rules[i].at, rules[i].at,
+                "%s: the %s pool must not have this secret", rules[i].name, c->pool.name);
+        if (rules[i].value[0] == '\0' && rules[i].must)
+            return broken(check, rules[i].at, rules[i].at, "%s: is missing", rules[i].name);
+    }
+    return true;
+}
+
+bool config_check(const struct config *config, size_t fault[2], char *problem, size_t size)
+{
+    struct check check = {config, fault, problem, size};
+
+    if (config->pool.name[0] == '\0')
+        return broken(&check, AT(pool.name), AT(pool.name),
+            "pool.name: is missing; allowed: one of api, auth, ops");
+    if (serves(config, "ops"))
+        return true;
+    return check_sockets(&check) && check_timeouts(&check) && check_secrets(&check);
+}
+
+/* Whether a variable is named like a secret of ours: PETS_..., ending in one of these words. */
+static bool looks_secret(const char *name, size_t length)
+{
+    static const char *const words[] = {"PASSWORD", "SECRET", "PEPPER", "KEY", "TOKEN"};
+
+    if (length < 5 || strncmp(name, "PETS_", 5) != 0)
+        return false;
+    for (size_t i = 0; i < countof(words); i++) {
+        size_t word = strlen(words[i]);
+
+        if (length >= 5 + word && strncmp(name + length - word, words[i], word) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* libpq would take a password from these, whatever the configuration says. */
+static bool is_libpq_secret(const char *name, size_t length)
+{
+    return length == 10 &&
+           (strncmp(name, "PGPASSWORD", length) == 0 || strncmp(name, "PGPASSFILE", length) == 0);
+}
+
+const char *config_secret_in_environment(void)
+{
+    static char found[64];
+
+    for (char **variable = environ; *variable != NULL; variable++) {
+        size_t length = strcspn(*variable, "=");
+
+        if (is_libpq_secret(*variable, length) || looks_secret(*variable, length)) {
+            snprintf(found, sizeof found, "%.*s", (int)MIN(length, sizeof found - 1), *variable);
+            return found;
+        }
+    }
+    return NULL;
+}
