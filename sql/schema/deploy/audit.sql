@@ -1,0 +1,48 @@
+-- Deploy pets:audit to pg
+--
+-- Who did what to what, from where, and how it ended. Rows can be added and
+-- nothing else: the roles hold insert alone, and for the owner, who could grant
+-- himself more, a trigger refuses every update, delete and truncate, also on a
+-- connection that replays replication. Actions use the OWASP logging vocabulary
+-- where it has a word. There are no foreign keys: the record outlives its subject.
+
+begin;
+
+set local role pets_owner;
+
+create table pets.audit_event (
+  id bigint generated always as identity,
+  at timestamptz not null default now(),
+  actor_id uuid,
+  action text not null,
+  target_type text,
+  target_id uuid,
+  outcome text not null,
+  request_id text,
+  address inet,
+  detail jsonb,
+  constraint audit_event_pkey primary key (id),
+  constraint audit_event_action_size check (octet_length(action) between 1 and 64),
+  constraint audit_event_target_type_size check (octet_length(target_type) between 1 and 64),
+  constraint audit_event_outcome_known check (outcome in ('success', 'failure')),
+  constraint audit_event_request_id_size check (octet_length(request_id) <= 64),
+  constraint audit_event_detail_size check (octet_length(detail::text) <= 8192)
+);
+
+create function pets.refuse_change() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception '% is append-only: % refused', tg_table_name, lower(tg_op)
+    using errcode = 'insufficient_privilege';
+end
+$$;
+
+create trigger audit_event_append_only
+before update or delete or truncate on pets.audit_event
+for each statement execute function pets.refuse_change();
+
+alter table pets.audit_event enable always trigger audit_event_append_only;
+
+commit;

@@ -1,0 +1,7 @@
+-- Revert pets:enter from pg
+
+begin;
+
+drop function pets.enter(uuid, uuid, text);
+
+commit;

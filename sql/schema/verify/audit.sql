@@ -1,0 +1,26 @@
+-- Verify pets:audit on pg
+
+begin;
+
+select id, at, actor_id, action, target_type, target_id, outcome, request_id, address, detail
+from pets.audit_event where false;
+
+do $$
+begin
+  if not exists (
+    select from pg_catalog.pg_trigger
+    where tgrelid = 'pets.audit_event'::regclass
+      and tgname = 'audit_event_append_only' and tgenabled = 'A'
+  ) then
+    raise exception 'audit_event has lost its trigger';
+  end if;
+  begin
+    update pets.audit_event set action = action where false;
+    raise exception 'audit_event can be updated' using errcode = 'PE999';
+  exception when insufficient_privilege then
+    null;
+  end;
+end
+$$;
+
+rollback;

@@ -1,0 +1,58 @@
+-- pet_list: List a page of pets, newest first.
+-- pool: api
+-- params: own uuid, owner uuid, before uuid, species text, q text, limit int4, request_id text, address inet
+-- columns: id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
+-- writes: no
+--
+-- After enter. own is the caller; owner (null: everybody's) is honoured for an
+-- ADMIN only, anybody else gets his own. before is the last id of the page before;
+-- q is a piece of the name in any case, taken literally. limit is one more than the
+-- page holds, so that the caller sees whether there is a next; at most 101.
+--
+-- There are two branches, and the role decides which one runs. The pages of one
+-- owner come from pet_owner_id_idx, those of everybody from pet_pkey, both read
+-- backwards from the cursor. The constant limits tell the planner, which does not
+-- know the parameters, that a page is small. A page of other people's pets shown
+-- to an ADMIN leaves one audit event.
+
+with page as materialized (
+  (
+    select id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags,
+           created_at, updated_at, version
+    from pets.pet
+    where owner_id = (
+        select case when current_setting('pets.role', true) = 'ADMIN' then $2::uuid else $1::uuid end)
+      and id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      and ($4::text is null or species = $4::text)
+      and ($5::text is null or strpos(lower(name), lower($5::text)) > 0)
+    order by owner_id desc, id desc
+    limit 101
+  )
+  union all
+  (
+    select id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags,
+           created_at, updated_at, version
+    from pets.pet
+    where (select current_setting('pets.role', true) = 'ADMIN' and $2::uuid is null)
+      and id < coalesce($3::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+      and ($4::text is null or species = $4::text)
+      and ($5::text is null or strpos(lower(name), lower($5::text)) > 0)
+    order by id desc
+    limit 101
+  )
+  limit least($6::int4, 101)
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select $1::uuid, 'pet_list', 'account', $2::uuid, 'success', $7::text, $8::inet,
+         (select jsonb_build_object('count', least(count(*), $6::int4 - 1), 'before', $3::uuid,
+                                    'species', $4::text, 'q', $5::text)
+          from page)
+  where current_setting('pets.role', true) = 'ADMIN'
+    and $2::uuid is distinct from $1::uuid
+)
+select id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes,
+       tags::text[] as tags, created_at, updated_at, version
+from page
+order by id desc
