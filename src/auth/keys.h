@@ -36,10 +36,4 @@ struct key *keys_signing(const struct keys *keys);
 /* The JWK set (RFC 7517) as JSON text, made once; borrowed. */
 const char *keys_jwks(const struct keys *keys);
 
-/*
- * For petsctl: makes a key and writes DIR/KID.pub.pem (0644), then DIR/KID.pem (0600), each whole
- * or not at all. -1 with one line for people in `error`.
- */
-int keys_generate(const char *dir, char kid[KEY_ID_LENGTH + 1], char *error, size_t size);
-
 #endif

@@ -1,1 +1,10 @@
-# src/auth
+libpets_a_SOURCES += \
+	src/auth/base64url.c src/auth/base64url.h \
+	src/auth/email.c src/auth/email.h \
+	src/auth/generate.c src/auth/generate.h \
+	src/auth/hasher.c src/auth/hasher.h \
+	src/auth/key.c src/auth/key.h \
+	src/auth/keys.c src/auth/keys.h \
+	src/auth/password.c src/auth/password.h \
+	src/auth/token.c src/auth/token.h \
+	src/auth/token_cache.c src/auth/token_cache.h
