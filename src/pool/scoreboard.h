@@ -88,7 +88,7 @@ enum ending {
 const char *ending_name(enum ending ending);
 
 struct request_entry {
-    char request_id[40]; /* empty: entry not in use */
+    char request_id[40]; /* empty: not read yet */
     uint16_t route;      /* index in the route table; UINT16_MAX: not known yet */
     uint8_t stage;       /* enum stage */
     int16_t statement;   /* enum statement_id, -1: none */
@@ -107,7 +107,7 @@ struct totals {
 };
 
 struct slot {
-    _Atomic int32_t pid; /* 0: free; written by the master */
+    _Alignas(64) _Atomic int32_t pid; /* 0: free; written by the master */
     _Atomic uint32_t
         state; /* enum worker_state; STARTING and FREE by the master, the rest by the owner */
     _Atomic uint32_t kind; /* enum worker_kind */
@@ -119,6 +119,7 @@ struct slot {
     _Atomic uint32_t queued;         /* of these, waiting for a database connection */
     _Atomic uint32_t database_ready; /* database connections ready or busy */
     _Atomic uint32_t sequence;       /* odd while entries are being written */
+    _Atomic uint32_t used;           /* one bit for each entry in use */
     struct request_entry entries[SCOREBOARD_REQUESTS];
     struct totals totals;
 };
@@ -157,7 +158,7 @@ int slot_begin(struct slot *slot, int64_t now_us);
 void slot_request(struct slot *slot, int entry, const char *request_id, uint16_t route);
 void slot_stage(struct slot *slot, int entry, enum stage stage, int64_t now_us);
 void slot_database(struct slot *slot, int entry, int16_t statement, int32_t backend_pid);
-/* The request is over: frees the entry. */
+/* The request is over: frees the entry. The time since the last stage goes to that stage. */
 void slot_end(struct slot *slot, int entry);
 /* Counts an answer: route SCOREBOARD_ROUTES when none matched; status 0 when none could be sent. */
 void slot_answered(struct slot *slot, unsigned route, int status, int64_t elapsed_us);
