@@ -5,7 +5,8 @@ package Pets::CA;
 # command, ECDSA P-256, valid for two days, in a folder of the caller's.
 #
 #   my $ca = Pets::CA->new(dir => $dir);      # $ca->ca_file, ->cert_file, ->key_file
-#   my ($cert, $key) = $ca->issue('client');  # another certificate of the same authority
+#   my ($cert, $key) = $ca->issue('client');                # another certificate of the same authority
+#   my ($cert, $key) = $ca->issue('old', rsa => 1, names => ['DNS:localhost']);
 
 use v5.36;
 use File::Path qw(make_path);
@@ -19,7 +20,7 @@ sub new ($class, %option) {
         '/CN=pets-api throw-away CA', '-keyout', $self->_path('ca.key'), '-out', $self->ca_file,
         '-addext', 'keyUsage=critical,keyCertSign,cRLSign'
     );
-    $self->issue('server', @{$self->{names}});
+    $self->issue('server', names => $self->{names});
     return $self;
 }
 
@@ -28,13 +29,14 @@ sub cert_file ($self) { return $self->_path('server.pem') }
 sub key_file  ($self) { return $self->_path('server.key') }
 
 # Returns the files of a certificate and its key, signed by this authority.
-sub issue ($self, $name, @alternatives) {
-    @alternatives = ("DNS:$name") if !@alternatives;
+sub issue ($self, $name, %option) {
+    my @alternatives = @{$option{names} // ["DNS:$name"]};
+    my @algorithm    = $option{rsa} ? ('rsa:2048') : qw(ec -pkeyopt ec_paramgen_curve:P-256);
     my ($request, $extensions) = ($self->_path("$name.csr"), $self->_path("$name.ext"));
     my ($certificate, $key)    = ($self->_path("$name.pem"), $self->_path("$name.key"));
     _openssl(
-        qw(req -new -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj),
-        "/CN=$name", '-keyout', $key, '-out', $request
+        qw(req -new -nodes -newkey), @algorithm, '-subj', "/CN=$name",
+        '-keyout', $key, '-out', $request
     );
     open my $file, '>', $extensions or die "$extensions: $!";
     say $file 'basicConstraints=critical,CA:FALSE';

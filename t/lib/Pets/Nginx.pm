@@ -10,6 +10,7 @@ package Pets::Nginx;
 #       settings   => {LIMIT_RATE => '1r/m'},    # anything of nginx/settings
 #       server     => '...', http => '...',      # text added to the API's server { }, to http { }
 #       plain_api  => 1,                         # the API without TLS as well: ->plain_port
+#       fakes      => 1,                         # a Pets::FakeResponder on each of the four sockets
 #       user       => 'nobody',                  # whom to become if started by root
 #   );
 #   $nginx->start; $nginx->reload; $nginx->stop;
@@ -24,6 +25,7 @@ package Pets::Nginx;
 #
 #   my $answer = $nginx->request(GET => '/v1/pets', headers => ['Origin: null'], body => ..., curl => [...]);
 #   # {status, version, reason, headers => {lower-case name => [values]}, body, json, errors}
+#   my $answer = $nginx->plain(GET => '/v1/pets', headers => [...], body => ...);   # the same, no TLS, no curl
 #   my $bytes = $nginx->raw("GET / HTTP/1.1\r\n...", port => ...);   # until nginx closes
 
 use v5.36;
@@ -62,6 +64,13 @@ sub new ($class, %option) {
             LocalAddr => '127.0.0.1', LocalPort => $option{"${port}_port"} // 0,
             Listen    => 4096,        ReuseAddr => 1
         ) or die "bind: $!";
+    }
+    if ($self->{fakes}) {
+        require Pets::FakeResponder;
+        my %socket = map { $_ => "$self->{dir}/$_" } qw(api_socket auth_socket api_ops_socket auth_ops_socket);
+        $self->{fakes} = {
+            map { $_ => Pets::FakeResponder->new(socket => $socket{$_}, name => s/_socket//r)->start } keys %socket
+        };
     }
     $self->render;
     return $self;
@@ -188,7 +197,7 @@ sub request ($self, $method, $path, %option) {
     my $host   = $option{host}   // 'localhost';
     my $port   = $option{port} // $self->_port($scheme);
     my @command = (
-        qw(curl --silent --show-error --path-as-is --include --globoff --max-time 20 --cacert), $self->ca_file,
+        qw(curl --silent --show-error --raw --path-as-is --include --globoff --max-time 20 --cacert), $self->ca_file,
         '--resolve', "$host:$port:127.0.0.1", '--noproxy', '*', '--request', $method
     );
     push @command, '--head' if $method eq 'HEAD';
@@ -222,7 +231,7 @@ sub request ($self, $method, $path, %option) {
 
 # Splits an answer; interim answers (100) are dropped.
 sub parse_answer ($text) {
-    my %answer = (headers => {}, body => '', json => undef, status => 0, text => $text);
+    my %answer = (headers => {}, body => '', json => undef, status => 0, text => $text // '');
     my $head;
     do { ($head, $text) = split /\r?\n\r?\n/, $text, 2 } while ($head // '') =~ m{\AHTTP/\S+ 1\d\d};
     $head //= '';
@@ -233,8 +242,27 @@ sub parse_answer ($text) {
         push @{$answer{headers}{lc $name}}, $value;
     }
     $answer{body} = $text // '';
+    $answer{body} = _unchunk($answer{body}) if ($answer{headers}{'transfer-encoding'}[0] // '') eq 'chunked';
     $answer{json} = eval { JSON::PP->new->utf8->decode($answer{body}) };
     return \%answer;
+}
+
+sub _unchunk ($text) {
+    my $body = '';
+    while ($text =~ s/\A([0-9A-Fa-f]+)\r\n//) {
+        my $size = hex $1;
+        $body .= substr $text, 0, $size, '';
+        $text =~ s/\A\r\n//;
+    }
+    return $body;
+}
+
+# The same over the plain port, in one write and without a process: for large corpora.
+sub plain ($self, $method, $path, %option) {
+    my $bytes = join "\r\n", "$method $path HTTP/1.1", 'Host: localhost', 'Connection: close',
+        @{$option{headers} // []}, defined $option{body} ? 'Content-Length: ' . length $option{body} : (),
+        '', $option{body} // '';
+    return parse_answer($self->raw($bytes, port => $option{port} // $self->plain_port));
 }
 
 # Sends bytes and returns all that comes back until the other side closes, or `seconds` have passed. With
