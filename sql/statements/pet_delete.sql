@@ -1,11 +1,11 @@
 -- pet_delete: Delete a pet, if it still has the expected version.
 -- pool: api
--- params: id uuid, own uuid, if_version int4, request_id text, address inet
+-- params: id uuid, own uuid, if_versions int4[], request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
 -- After enter. No row: no such pet, or not the caller's. Else one row, the pet as it
--- was last; matched is false when if_version is not null and not its version, and
+-- was last; matched is false when if_versions is not null and does not hold its version, and
 -- then nothing is written. Its history stays, and ends with the version after the
 -- last. pet_pkey serves it; the lock is as in pet_update.
 
@@ -21,7 +21,7 @@ deleted as (
   delete from pets.pet p
   using target t
   where p.id = $1::uuid
-    and ($3::int4 is null or t.version = $3::int4)
+    and ($3::int4[] is null or t.version = any ($3::int4[]))
   returning p.id
 ),
 recorded as (
@@ -39,6 +39,6 @@ audited as (
   select $2::uuid, 'pet_deleted', 'pet', id, 'success', $4::text, $5::inet
   from deleted
 )
-select $3::int4 is null or version = $3::int4 as matched, id, owner_id, name, species, breed, sex,
+select $3::int4[] is null or version = any ($3::int4[]) as matched, id, owner_id, name, species, breed, sex,
        born_on, weight_grams, microchip, notes, tags::text[] as tags, created_at, updated_at, version
 from target

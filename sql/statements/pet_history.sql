@@ -13,7 +13,7 @@ with page as materialized (
   select pet_id, owner_id, version, action, actor_id, changed_at, old, new
   from pets.pet_history
   where pet_id = $1::uuid
-    and version < coalesce($3::int4, 2147483647)
+    and version < case when $3::int4 is null then 2147483647 else $3::int4 end
     and (owner_id = $2::uuid or current_setting('pets.role', true) = 'ADMIN')
   order by version desc
   limit least($4::int4, 101)

@@ -1,13 +1,13 @@
 -- pet_update: Change some or all fields of a pet, if it still has the expected version.
 -- pool: api
--- params: id uuid, own uuid, if_version int4, mask int4, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], request_id text, address inet
+-- params: id uuid, own uuid, if_versions int4[], mask int4, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
 -- After enter. A field is written when its bit of mask is set: 0 name, 1 species,
 -- 2 breed, 3 sex, 4 born_on, 5 weight_grams, 6 microchip, 7 notes, 8 tags. No row:
 -- no such pet, or not the caller's. Else one row, the pet as it is now; matched is
--- false when if_version is not null and not its version, and then nothing is written.
+-- false when if_versions is not null and does not hold its version, and then nothing is written.
 -- A match is a new version even when no value differs. pet_pkey serves it.
 --
 -- The pet is locked first: of two writers the second waits there, then sees what
@@ -37,7 +37,7 @@ changed as (
       version = t.version + 1
   from target t
   where p.id = $1::uuid
-    and ($3::int4 is null or t.version = $3::int4)
+    and ($3::int4[] is null or t.version = any ($3::int4[]))
   returning p.id, p.owner_id, p.name, p.species, p.breed, p.sex, p.born_on, p.weight_grams,
             p.microchip, p.notes, p.tags, p.created_at, p.updated_at, p.version
 ),
@@ -67,4 +67,4 @@ union all
 select false, id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip,
        notes, tags::text[], created_at, updated_at, version
 from target
-where $3::int4 is not null and version <> $3::int4
+where version <> all ($3::int4[])

@@ -8,6 +8,7 @@ declare
   wanted constant text[] := array[
     'search_path=pets, pg_temp', 'TimeZone=UTC', 'row_security=on',
     'plan_cache_mode=force_generic_plan', 'jit=off',
+    'enable_seqscan=off', 'enable_bitmapscan=off',
     'default_transaction_isolation=read committed',
     'idle_in_transaction_session_timeout=10s', 'lock_timeout=2s',
     'client_min_messages=warning'];
