@@ -1,0 +1,17 @@
+# Every statement; a test checks that none is missing.
+STATEMENTS = \
+	sql/statements/account_add.sql \
+	sql/statements/account_me.sql \
+	sql/statements/account_register.sql \
+	sql/statements/enter.sql \
+	sql/statements/login_failed.sql \
+	sql/statements/login_lookup.sql \
+	sql/statements/pet_create.sql \
+	sql/statements/pet_delete.sql \
+	sql/statements/pet_get.sql \
+	sql/statements/pet_history.sql \
+	sql/statements/pet_list.sql \
+	sql/statements/pet_update.sql \
+	sql/statements/ready.sql \
+	sql/statements/session_close.sql \
+	sql/statements/session_open.sql
