@@ -1,1 +1,13 @@
-# src/http
+libpets_a_SOURCES += \
+	src/http/cursor.c src/http/cursor.h \
+	src/http/exchange.c src/http/exchange.h \
+	src/http/fastcgi.c src/http/fastcgi.h \
+	src/http/field.c src/http/field.h \
+	src/http/json_in.c src/http/json_in.h \
+	src/http/json_out.c src/http/json_out.h \
+	src/http/precondition.c src/http/precondition.h \
+	src/http/reply.c src/http/reply.h \
+	src/http/request.c src/http/request.h \
+	src/http/route.c src/http/route.h \
+	src/http/server.c src/http/server.h \
+	src/http/utf8.c src/http/utf8.h

@@ -1,0 +1,127 @@
+/*
+ * accounts.c: accounts. Registration hashes first, off the loop, and then writes the account, its credential and
+ * the audit event in one statement.
+ */
+#include "api/accounts.h"
+
+#include "api/service.h"
+#include "auth/email.h"
+#include "base/log.h"
+
+enum { NAME_MAX_CHARACTERS = 80 };
+enum { F_EMAIL, F_PASSWORD, F_NAME };
+
+const struct field accounts_register_fields[accounts_register_fields_count] = {
+    [F_EMAIL] = { "email", FIELD_STRING, FIELD_REQUIRED, 3, EMAIL_MAX, .check = email_valid },
+    [F_PASSWORD] = { "password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
+        PASSWORD_MAX },
+    [F_NAME] = { "display_name", FIELD_STRING, FIELD_REQUIRED, 1, NAME_MAX_CHARACTERS },
+};
+
+/* In the order of the columns of the account statements. */
+static const struct field account_fields[] = {
+    { "id", FIELD_UUID, FIELD_READ_ONLY },
+    { "email", FIELD_STRING, FIELD_READ_ONLY },
+    { "display_name", FIELD_STRING, FIELD_READ_ONLY },
+    { "role", FIELD_WORD, FIELD_READ_ONLY },
+    { "state", FIELD_WORD, FIELD_READ_ONLY },
+    { "created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
+    { "updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
+    { "version", FIELD_INTEGER, FIELD_READ_ONLY },
+};
+enum { COLUMN_ID = 0, COLUMN_VERSION = 7 };
+
+static enum err render_account(struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+
+    if (rows->count != 1)
+        return ERR_INTERNAL;
+    exchange->reply.version = rows_int4(rows, 0, COLUMN_VERSION);
+    fields_render(account_fields, countof(account_fields), rows, 0, 0, &exchange->reply.json);
+    return ERR_NONE;
+}
+
+/* --- registration --- */
+
+static void hashed(struct hash_job *job)
+{
+    exchange_resume(job->context);
+}
+
+static void cancel_hash(struct exchange *exchange)
+{
+    hasher_cancel(service_of(exchange)->hasher, exchange->memory);
+}
+
+enum err accounts_register(struct exchange *exchange)
+{
+    const struct text *password = &exchange->values[F_PASSWORD].text;
+    struct hash_job *job = arena_zalloc(exchange->arena, sizeof *job);
+
+    *job = (struct hash_job) { .kind = HASH_MAKE, .password = password->bytes,
+        .length = password->length, .done = hashed, .context = exchange };
+    exchange->memory = job;
+    if (hasher_submit(service_of(exchange)->hasher, job) != 0) {
+        slot_count(service_of(exchange)->slot, COUNTER_HASHES_REFUSED);
+        return ERR_OVERLOADED;
+    }
+    exchange_wait(exchange, STAGE_HASH, cancel_hash);
+    return ERR_NONE;
+}
+
+static enum err insert_account(struct exchange *exchange)
+{
+    const struct service *service = service_of(exchange);
+    const struct hash_job *job = exchange->memory;
+    const struct value *values = exchange->values;
+    struct query *query;
+    struct uuid id;
+
+    slot_count(service->slot, COUNTER_HASHES);
+    if (job->failed)
+        return ERR_INTERNAL;
+    query = exchange_query(exchange, STATEMENT_ACCOUNT_REGISTER);
+    uuid_v7(&id);
+    query_uuid(query, &id);
+    query_text(query, values[F_EMAIL].text.bytes, values[F_EMAIL].text.length);
+    query_text(query, values[F_NAME].text.bytes, values[F_NAME].text.length);
+    query_string(query, job->hash);
+    query_string(query, pepper_id(service->pepper));
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+    return ERR_NONE;
+}
+
+enum err accounts_registered(struct exchange *exchange)
+{
+    char id[UUID_SIZE];
+    enum err err;
+
+    if (exchange->step == 1)
+        return insert_account(exchange);
+    exchange->reply.status = 201;
+    exchange->reply.location = "/v1/me";
+    err = render_account(exchange);
+    if (err != ERR_NONE)
+        return err;
+    uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ID), id);
+    log_event(LEVEL_INFO, "user_created", log_str("request_id", exchange->request.id),
+        log_str("account_id", id));
+    return ERR_NONE;
+}
+
+/* --- who am I --- */
+
+enum err accounts_me(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_ACCOUNT_ME);
+
+    query_uuid(query, &exchange->principal.account);
+    return ERR_NONE;
+}
+
+enum err accounts_me_got(struct exchange *exchange)
+{
+    return render_account(exchange);
+}

@@ -1,0 +1,311 @@
+/*
+ * pets.c: pets. Whose pet it is, is decided by the statements (the caller's own, or an administrator) and
+ * by row-level security below them; what the handlers see is what the caller may see.
+ */
+#include "api/pets.h"
+
+#include "http/cursor.h"
+#include "http/precondition.h"
+
+enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
+
+/* Columns of the pet statements that the handlers look at, counted from the row's id. */
+enum { COLUMN_ID = 0, COLUMN_VERSION = 13 };
+
+static const char *const species[] = { "dog", "cat", "bird", "fish", "rabbit", "rodent", "reptile",
+    "horse", "other", NULL };
+static const char *const sexes[] = { "female", "male", "unknown", NULL };
+
+const struct field pets_fields[pets_fields_count] = {
+    { "id", FIELD_UUID, FIELD_READ_ONLY },
+    { "owner_id", FIELD_UUID, FIELD_READ_ONLY },
+    { "name", FIELD_STRING, FIELD_REQUIRED, 1, 80 },
+    { "species", FIELD_WORD, FIELD_REQUIRED, .words = species },
+    { "breed", FIELD_STRING, FIELD_NULLABLE, 1, 80 },
+    { "sex", FIELD_WORD, 0, .words = sexes, .initial = "unknown" },
+    { "born_on", FIELD_DATE, FIELD_NULLABLE | FIELD_PAST },
+    { "weight_grams", FIELD_INTEGER, FIELD_NULLABLE, 1, 2000000 },
+    { "microchip", FIELD_DIGITS, FIELD_NULLABLE, 15, 15 },
+    { "notes", FIELD_TEXT, FIELD_NULLABLE, 0, 2000 },
+    { "tags", FIELD_STRINGS, 0, 1, 32, 16 },
+    { "created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
+    { "updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
+    { "version", FIELD_INTEGER, FIELD_READ_ONLY },
+};
+
+enum { P_LIMIT, P_CURSOR, P_SPECIES, P_Q, P_OWNER };
+const struct field pets_parameters[pets_parameters_count] = {
+    [P_LIMIT] = { "limit", FIELD_INTEGER, 0, 1, LIMIT_MAX },
+    [P_CURSOR] = { "cursor", FIELD_CURSOR, 0, 1, 64 },
+    [P_SPECIES] = { "species", FIELD_WORD, 0, .words = species },
+    [P_Q] = { "q", FIELD_STRING, 0, 1, 80 },
+    [P_OWNER] = { "owner_id", FIELD_UUID, 0 },
+};
+
+const struct field pets_history_parameters[pets_history_parameters_count] = {
+    [P_LIMIT] = { "limit", FIELD_INTEGER, 0, 1, LIMIT_MAX },
+    [P_CURSOR] = { "cursor", FIELD_CURSOR, 0, 1, 64 },
+};
+
+static const struct field history_fields[] = {
+    { "version", FIELD_INTEGER, FIELD_READ_ONLY },
+    { "action", FIELD_WORD, FIELD_READ_ONLY },
+    { "actor_id", FIELD_UUID, FIELD_READ_ONLY },
+    { "changed_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
+    { "old", FIELD_JSON, FIELD_READ_ONLY },
+    { "new", FIELD_JSON, FIELD_READ_ONLY },
+};
+
+static int32_t limit_of(const struct exchange *exchange)
+{
+    const struct value *limit = &exchange->parameters[P_LIMIT];
+
+    return limit->given ? (int32_t)limit->number : LIMIT_DEFAULT;
+}
+
+/* Who asked, for the audit: every pet statement ends with these two. */
+static void bind_origin(struct exchange *exchange, struct query *query)
+{
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+}
+
+/* --- pages --- */
+
+/* The rows of a page (a page of `limit` is asked for with one more), and where the next begins. */
+static void render_page(struct exchange *exchange, const struct field *fields, size_t count,
+    const char *next)
+{
+    const struct rows *rows = &exchange->query.rows;
+    struct json_out *json = &exchange->reply.json;
+    int32_t limit = limit_of(exchange);
+
+    json_open_object(json);
+    json_key(json, "items");
+    json_open_array(json);
+    for (int row = 0; row < MIN(rows->count, limit); row++)
+        fields_render(fields, count, rows, row, 0, json);
+    json_close_array(json);
+    json_key(json, "page");
+    json_open_object(json);
+    json_key(json, "limit");
+    json_put_int(json, limit);
+    json_key(json, "next");
+    json_put_string(json, next);
+    json_close_object(json);
+    json_close_object(json);
+}
+
+/* Percent-encodes what is not unreserved (RFC 3986 section 2.3). */
+static void put_encoded(struct buf *out, const struct text *text)
+{
+    static const char unreserved[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789-._~";
+
+    for (size_t i = 0; i < text->length; i++) {
+        unsigned char byte = (unsigned char)text->bytes[i];
+
+        if (byte != '\0' && strchr(unreserved, byte) != NULL)
+            buf_putc(out, (char)byte);
+        else
+            buf_printf(out, "%%%02X", byte);
+    }
+}
+
+/* The Link header (RFC 8288) to the next page: the same parameters with another cursor. */
+static void link_next(struct exchange *exchange, const struct field *parameters, size_t count,
+    const char *next)
+{
+    struct buf link;
+
+    buf_init(&link, exchange->arena, 256);
+    buf_printf(&link, "<%s?limit=%d&cursor=%s", exchange->request.target, limit_of(exchange), next);
+    for (size_t i = 0; i < count; i++) {
+        if (i == P_LIMIT || i == P_CURSOR || !exchange->parameters[i].given)
+            continue;
+        buf_printf(&link, "&%s=", parameters[i].name);
+        put_encoded(&link, &exchange->parameters[i].text);
+    }
+    buf_puts(&link, ">; rel=\"next\"");
+    exchange->reply.link = link.data;
+}
+
+enum err pets_list(struct exchange *exchange)
+{
+    const struct value *parameters = exchange->parameters;
+    const struct value *cursor = &parameters[P_CURSOR];
+    const struct text *search = &parameters[P_Q].text;
+    struct uuid before;
+    struct query *query;
+
+    if (cursor->given && !cursor_uuid(cursor->text.bytes, cursor->text.length, &before))
+        return ERR_INVALID_CURSOR;
+    query = exchange_query(exchange, STATEMENT_PET_LIST);
+    query_uuid(query, &exchange->principal.account);
+    query_uuid(query, parameters[P_OWNER].given ? &parameters[P_OWNER].uuid : NULL);
+    query_uuid(query, cursor->given ? &before : NULL);
+    query_string(query, parameters[P_SPECIES].given ? parameters[P_SPECIES].text.bytes : NULL);
+    query_text(query, parameters[P_Q].given ? search->bytes : NULL, search->length);
+    query_int4(query, limit_of(exchange) + 1);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_listed(struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+    int32_t limit = limit_of(exchange);
+    const char *next = NULL;
+
+    if (exchange->parameters[P_OWNER].given && !exchange->query.admin)
+        return ERR_FORBIDDEN;
+    if (rows->count > limit) {
+        next = cursor_of_uuid(exchange->arena, rows_uuid(rows, limit - 1, COLUMN_ID));
+        link_next(exchange, pets_parameters, pets_parameters_count, next);
+    }
+    render_page(exchange, pets_fields, pets_fields_count, next);
+    return ERR_NONE;
+}
+
+/* --- one pet --- */
+
+/* The pet that starts in `column` of the only row, with its entity tag. */
+static void render_pet(struct exchange *exchange, int column)
+{
+    const struct rows *rows = &exchange->query.rows;
+
+    exchange->reply.version = rows_int4(rows, 0, column + COLUMN_VERSION);
+    fields_render(pets_fields, pets_fields_count, rows, 0, column, &exchange->reply.json);
+}
+
+enum err pets_create(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_PET_CREATE);
+    struct uuid id;
+
+    uuid_v7(&id);
+    query_uuid(query, &id);
+    query_uuid(query, &exchange->principal.account);
+    fields_bind(pets_fields, pets_fields_count, exchange->values, query);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_created(struct exchange *exchange)
+{
+    char id[UUID_SIZE];
+
+    if (exchange->query.rows.count != 1)
+        return ERR_INTERNAL;
+    uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ID), id);
+    exchange->reply.status = 201;
+    exchange->reply.location = arena_format(exchange->arena, "/v1/pets/%s", id);
+    render_pet(exchange, 0);
+    return ERR_NONE;
+}
+
+enum err pets_get(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_PET_GET);
+
+    query_uuid(query, &exchange->id);
+    query_uuid(query, &exchange->principal.account);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_got(struct exchange *exchange)
+{
+    if (exchange->query.rows.count == 0)
+        return ERR_NOT_FOUND;
+    render_pet(exchange, 0);
+    return ERR_NONE;
+}
+
+/* Did the statement find the pet, and at a version that If-Match allows? */
+static enum err check_match(const struct exchange *exchange)
+{
+    if (exchange->query.rows.count == 0)
+        return ERR_NOT_FOUND;
+    return rows_bool(&exchange->query.rows, 0, 0) ? ERR_NONE : ERR_PRECONDITION_FAILED;
+}
+
+enum err pets_change(struct exchange *exchange)
+{
+    bool whole = exchange->route->body == BODY_JSON;
+    struct query *query = exchange_query(exchange, STATEMENT_PET_UPDATE);
+
+    query_uuid(query, &exchange->id);
+    query_uuid(query, &exchange->principal.account);
+    precondition_bind(query, exchange->request.if_match);
+    query_int4(query,
+        whole ? INT32_MAX : fields_mask(pets_fields, pets_fields_count, exchange->values));
+    fields_bind(pets_fields, pets_fields_count, exchange->values, query);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_changed(struct exchange *exchange)
+{
+    enum err err = check_match(exchange);
+
+    if (err == ERR_NONE)
+        render_pet(exchange, 1);
+    return err;
+}
+
+enum err pets_delete(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_PET_DELETE);
+
+    query_uuid(query, &exchange->id);
+    query_uuid(query, &exchange->principal.account);
+    precondition_bind(query, exchange->request.if_match);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_deleted(struct exchange *exchange)
+{
+    exchange->reply.status = 204;
+    return check_match(exchange);
+}
+
+/* --- history --- */
+
+enum err pets_history(struct exchange *exchange)
+{
+    const struct value *cursor = &exchange->parameters[P_CURSOR];
+    int32_t before;
+    struct query *query;
+
+    if (cursor->given && !cursor_version(cursor->text.bytes, cursor->text.length, &before))
+        return ERR_INVALID_CURSOR;
+    query = exchange_query(exchange, STATEMENT_PET_HISTORY);
+    query_uuid(query, &exchange->id);
+    query_uuid(query, &exchange->principal.account);
+    if (cursor->given)
+        query_int4(query, before);
+    else
+        query_null(query);
+    query_int4(query, limit_of(exchange) + 1);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_history_listed(struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+    int32_t limit = limit_of(exchange);
+    const char *next = NULL;
+
+    /* Every pet has the row of its creation: only behind a cursor can there be none. */
+    if (rows->count == 0 && !exchange->parameters[P_CURSOR].given)
+        return ERR_NOT_FOUND;
+    if (rows->count > limit) {
+        next = cursor_of_version(exchange->arena, rows_int4(rows, limit - 1, 0));
+        link_next(exchange, pets_history_parameters, pets_history_parameters_count, next);
+    }
+    render_page(exchange, history_fields, countof(history_fields), next);
+    return ERR_NONE;
+}

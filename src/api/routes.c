@@ -1,0 +1,65 @@
+/*
+ * routes.c: the table of routes. Adding a capability is adding a file beside pets.c and its rows here.
+ */
+#include "api/routes.h"
+
+#include "api/accounts.h"
+#include "api/ops.h"
+#include "api/pets.h"
+#include "api/sessions.h"
+#include "pool/scoreboard.h"
+
+#define BODY(kind, table)  .body = BODY_##kind, .fields = table, .field_count = table##_count
+#define QUERY(table)       .parameters = table, .parameter_count = table##_count
+
+static const struct route table[] = {
+    ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_parameters)),
+    ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields)),
+    ROUTE(GET, "/v1/pets/{id}", ROUTE_API, USER, pets_get, pets_got, .body = BODY_NONE),
+    ROUTE(PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields)),
+    ROUTE(PATCH, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed,
+        BODY(MERGE, pets_fields)),
+    ROUTE(DELETE, "/v1/pets/{id}", ROUTE_API, USER, pets_delete, pets_deleted, .body = BODY_NONE),
+    ROUTE(GET, "/v1/pets/{id}/history", ROUTE_API, USER, pets_history, pets_history_listed,
+        QUERY(pets_history_parameters)),
+
+    ROUTE(POST, "/v1/auth/register", ROUTE_AUTH, PUBLIC, accounts_register, accounts_registered,
+        BODY(JSON, accounts_register_fields)),
+    ROUTE(GET, "/v1/me", ROUTE_AUTH, USER, accounts_me, accounts_me_got, .body = BODY_NONE),
+    ROUTE(POST, "/v1/auth/login", ROUTE_AUTH, PUBLIC, sessions_login, sessions_login_next,
+        BODY(JSON, sessions_login_fields)),
+    ROUTE(POST, "/v1/auth/logout", ROUTE_AUTH, USER, sessions_logout, sessions_logged_out,
+        .body = BODY_NONE),
+    ROUTE(GET, "/.well-known/jwks.json", ROUTE_AUTH, PUBLIC, sessions_jwks, NULL,
+        .negotiates = true),
+
+    ROUTE(GET, "/live", ROUTE_OPS, PUBLIC, ops_live, NULL, .negotiates = true),
+    ROUTE(GET, "/ready", ROUTE_OPS, PUBLIC, ops_ready, ops_ready_known, .negotiates = true),
+    ROUTE(GET, "/status", ROUTE_OPS, PUBLIC, ops_status, NULL, QUERY(ops_status_parameters),
+        .negotiates = true),
+    ROUTE(GET, "/metrics", ROUTE_OPS, PUBLIC, ops_metrics, NULL, .negotiates = true),
+};
+
+_Static_assert(countof(table) <= SCOREBOARD_ROUTES, "the scoreboard counts SCOREBOARD_ROUTES routes");
+
+const struct route_table routes = { table, countof(table) };
+
+const char *routes_name(unsigned index)
+{
+    static char name[96];
+
+    return index < countof(table) ? route_name(&table[index], name, sizeof name) : "-";
+}
+
+void routes_print(FILE *out)
+{
+    static const char *const access[]
+        = { [ACCESS_PUBLIC] = "public", [ACCESS_USER] = "user", [ACCESS_ADMIN] = "admin" };
+
+    for (size_t i = 0; i < countof(table); i++)
+        fprintf(out, "%s\t%s\t%s\t%s\n",
+            table[i].pools == ROUTE_API        ? "api"
+                : table[i].pools == ROUTE_AUTH ? "auth"
+                                               : "ops",
+            method_name(table[i].method), table[i].path, access[table[i].access]);
+}

@@ -1,0 +1,17 @@
+/*
+ * routes.h: the one table of everything that petsd offers. See http/route.h for what a row says.
+ */
+#ifndef API_ROUTES_H
+#define API_ROUTES_H
+
+#include "http/route.h"
+
+extern const struct route_table routes;
+
+/* The name of a row, "GET /v1/pets/{id}"; "-" when there is none. In static storage. */
+const char *routes_name(unsigned index);
+
+/* Pool, method, path and access of every row, tab-separated: what the tests walk. */
+void routes_print(FILE *out);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * query.h: one statement with its parameters, on its way to the database and back. A query lives in its
+ * owner's arena. Parameters are bound in the order that the statement declares them; each binder checks
+ * the type against the compiled table and aborts on a mismatch, so a wrong order cannot reach the database.
+ */
+#ifndef DB_QUERY_H
+#define DB_QUERY_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/uuid.h"
+#include "db/rows.h"
+#include "statements.h"
+
+enum { QUERY_PARAMS = 20 };
+
+struct query {
+    struct arena *arena; /* borrowed: parameters and results live in it */
+    enum statement_id statement;
+    int bound;
+    const char *values[QUERY_PARAMS]; /* NULL: SQL null */
+    int lengths[QUERY_PARAMS];
+    int formats[QUERY_PARAMS]; /* 0 text, 1 binary */
+
+    /* With an identity, pets.enter runs first, in the same round trip and transaction. */
+    bool enter;
+    struct uuid session;
+    struct uuid account;
+    const char *need_role; /* NULL: any */
+
+    /* Called once, from the loop, unless the query is cancelled before. */
+    void (*done)(struct query *query);
+    /* Called when it leaves the queue for a connection with this backend. May be NULL. */
+    void (*sent)(struct query *query, int backend_pid);
+    void *owner;
+
+    /* The outcome. */
+    enum err err;
+    bool admin; /* enter: the account's role is ADMIN */
+    struct rows rows;
+
+    /* Private to db.c. */
+    struct query *next;
+    struct db_connection *connection;
+    int64_t submitted_us;
+    bool queued;
+};
+
+void query_init(struct query *query, struct arena *arena, enum statement_id statement);
+void query_identity(struct query *query, const struct uuid *session, const struct uuid *account,
+    const char *need_role);
+
+void query_null(struct query *query);
+void query_uuid(struct query *query, const struct uuid *uuid); /* NULL: SQL null */
+void query_text(struct query *query, const char *text, size_t length);
+void query_string(struct query *query, const char *string); /* NULL: SQL null */
+void query_int4(struct query *query, int32_t value);
+void query_date(struct query *query, int32_t days_since_2000);
+/* An address in its text form; NULL or empty: SQL null. */
+void query_inet(struct query *query, const char *address);
+
+struct text {
+    const char *bytes;
+    size_t length;
+};
+void query_text_array(struct query *query, const struct text *texts, size_t count);
+void query_int4_array(struct query *query, const int32_t *values, size_t count);
+
+#endif

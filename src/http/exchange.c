@@ -1,0 +1,372 @@
+/*
+ * exchange.c: the two passages of a request, top to bottom, and what can end it early: its peer, its
+ * timeout. Every way out leads through `finish`, once.
+ */
+#include "http/exchange.h"
+
+#include "base/log.h"
+#include "http/precondition.h"
+
+static struct slot *slot_of(const struct exchange *exchange)
+{
+    return exchange->app->worker->slot;
+}
+
+static const struct config *config_of(const struct exchange *exchange)
+{
+    return exchange->app->worker->config;
+}
+
+static void stage(struct exchange *exchange, enum stage stage)
+{
+    slot_stage(slot_of(exchange), exchange->entry, stage, base_now_us());
+}
+
+static unsigned route_index(const struct exchange *exchange)
+{
+    return exchange->route == NULL ? SCOREBOARD_ROUTES
+                                   : (unsigned)(exchange->route - exchange->app->table->routes);
+}
+
+/* --- ask --- */
+
+static enum err match_route(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    struct route_match match;
+
+    route_find(exchange->app->table, exchange->app->pools, request->method, request->path, &match);
+    if (match.allow[0] == '\0')
+        return ERR_NOT_FOUND;
+    exchange->reply.allow = arena_string(exchange->arena, match.allow);
+    if (match.route == NULL && request->method == METHOD_OPTIONS)
+        return ERR_NONE;
+    if (match.route == NULL)
+        return request->method == METHOD_UNKNOWN ? ERR_NOT_IMPLEMENTED : ERR_METHOD_NOT_ALLOWED;
+    exchange->reply.allow = NULL;
+    exchange->route = match.route;
+    slot_request(slot_of(exchange), exchange->entry, request->id, (uint16_t)route_index(exchange));
+    /* What is not a UUID is the name of nothing. */
+    if (match.id[0] != '\0' && !uuid_parse(match.id, strlen(match.id), &exchange->id))
+        return ERR_NOT_FOUND;
+    return ERR_NONE;
+}
+
+static enum err authenticate(struct exchange *exchange)
+{
+    static const char scheme[] = "Bearer ";
+    const char *header = exchange->request.authorization;
+    const char *token;
+
+    if (exchange->route->access == ACCESS_PUBLIC)
+        return ERR_NONE;
+    if (header == NULL || strncasecmp(header, scheme, sizeof scheme - 1) != 0)
+        return ERR_TOKEN_MISSING;
+    token = header + sizeof scheme - 1;
+    token += strspn(token, " ");
+    return exchange->app->authenticate(exchange->app, token, strlen(token), &exchange->principal);
+}
+
+static enum err negotiate(struct exchange *exchange)
+{
+    if (!exchange->route->negotiates
+        && accept_quality(exchange->request.accept, "application/json") == 0)
+        return ERR_NOT_ACCEPTABLE;
+    return ERR_NONE;
+}
+
+static enum err check_parameters(struct exchange *exchange)
+{
+    const struct route *route = exchange->route;
+
+    request_parameters(&exchange->request, route->parameters, route->parameter_count,
+        exchange->parameters, &exchange->violations);
+    return exchange->violations.count > 0 ? ERR_INVALID_PARAMETER : ERR_NONE;
+}
+
+static enum err check_body(struct exchange *exchange)
+{
+    static const char json_type[] = "application/json";
+    static const char merge_type[] = "application/merge-patch+json";
+    const struct route *route = exchange->route;
+    const struct fastcgi_body *body = &exchange->request.body;
+    bool merge = route->body == BODY_MERGE;
+    const struct json *object;
+
+    if (body->bytes == NULL)
+        return ERR_PAYLOAD_TOO_LARGE;
+    if (route->body == BODY_NONE)
+        return ERR_NONE;
+    if (!media_type_is(exchange->request.content_type, merge ? merge_type : json_type)) {
+        exchange->reply.accept_patch = merge ? merge_type : NULL;
+        exchange->reply.accept_post = merge ? NULL : json_type;
+        return ERR_UNSUPPORTED_MEDIA_TYPE;
+    }
+    object = json_parse(exchange->arena, body->bytes, body->length, &exchange->detail);
+    if (object == NULL)
+        return ERR_INVALID_JSON;
+    if (json_kind(object) != JSON_KIND_OBJECT) {
+        violation_add(&exchange->violations, "", NULL, "wrong_type", "An object is needed.");
+        return ERR_VALIDATION_FAILED;
+    }
+    fields_read(route->fields, route->field_count, object, merge ? FIELD_MERGE : FIELD_WHOLE,
+        exchange->values, &exchange->violations);
+    return exchange->violations.count > 0 ? ERR_VALIDATION_FAILED : ERR_NONE;
+}
+
+static enum err ask(struct exchange *exchange)
+{
+    enum err err;
+
+    if ((err = match_route(exchange)) != ERR_NONE)
+        return err;
+    if (exchange->route == NULL) {
+        exchange->reply.status = 204;
+        return ERR_NONE;
+    }
+    if ((err = authenticate(exchange)) != ERR_NONE)
+        return err;
+    if ((err = negotiate(exchange)) != ERR_NONE)
+        return err;
+    if ((err = check_parameters(exchange)) != ERR_NONE)
+        return err;
+    if ((err = check_body(exchange)) != ERR_NONE)
+        return err;
+    return exchange->route->ask(exchange);
+}
+
+/* --- answer --- */
+
+static void apply_preconditions(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+
+    if (reply->status != 200 || reply->version == 0 || exchange->request.method > METHOD_HEAD)
+        return;
+    if (precondition_unchanged(exchange->request.if_none_match, reply->version))
+        reply->status = 304;
+}
+
+static void log_access(const struct exchange *exchange, int status, int64_t elapsed_us)
+{
+    char name[96];
+
+    log_event(LEVEL_INFO, "access", log_str("request_id", exchange->request.id),
+        log_str("method", method_name(exchange->request.method)),
+        log_str("route",
+            exchange->route == NULL ? NULL : route_name(exchange->route, name, sizeof name)),
+        log_int("status", status), log_int("bytes", exchange->reply.body.length),
+        log_int("elapsed_us", elapsed_us));
+}
+
+/* The request is over, answered with `status` or, when that is 0, not at all. */
+static void finish(struct exchange *exchange, int status, bool kept)
+{
+    int64_t elapsed_us = base_now_us() - exchange->started_us;
+
+    slot_answered(slot_of(exchange), route_index(exchange), status, elapsed_us);
+    slot_end(slot_of(exchange), exchange->entry);
+    if (config_of(exchange)->log.access)
+        log_access(exchange, status, elapsed_us);
+    exchange->state = EXCHANGE_IDLE;
+    exchange->over(exchange, kept);
+}
+
+static void send_reply(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+    struct buf head;
+    bool bodiless, kept;
+
+    stage(exchange, STAGE_ANSWER);
+    apply_preconditions(exchange);
+    bodiless = reply->status == 304 || exchange->request.method == METHOD_HEAD;
+    buf_init(&head, exchange->arena, 512);
+    reply_head(reply, &head);
+    kept = fastcgi_answer(exchange->fastcgi, head.data, head.length, reply->body.data,
+        bodiless ? 0 : reply->body.length, config_of(exchange)->pool.io_timeout_ms);
+    finish(exchange, reply->status, kept);
+}
+
+static void send_problem(struct exchange *exchange, enum err err)
+{
+    reply_problem(&exchange->reply, &exchange->request, err, exchange->detail, &exchange->violations);
+    send_reply(exchange);
+}
+
+static void on_query_done(struct query *query);
+static void on_query_sent(struct query *query, int backend_pid);
+
+static enum err submit(struct exchange *exchange)
+{
+    struct query *query = &exchange->query;
+
+    query->owner = exchange;
+    query->done = on_query_done;
+    query->sent = on_query_sent;
+    stage(exchange, STAGE_QUEUE);
+    return db_submit(exchange->app->db, query);
+}
+
+/* After each call of a handler: it failed, or asks for something, or has filled the reply. */
+static void advance(struct exchange *exchange, enum err err)
+{
+    if (err == ERR_NONE && exchange->state == EXCHANGE_QUERY)
+        err = submit(exchange);
+    if (err != ERR_NONE)
+        send_problem(exchange, err);
+    else if (exchange->state == EXCHANGE_RUNNING)
+        send_reply(exchange);
+}
+
+static void answer(struct exchange *exchange)
+{
+    exchange->state = EXCHANGE_RUNNING;
+    exchange->step++;
+    stage(exchange, STAGE_ANSWER);
+    advance(exchange, exchange->route->answer(exchange));
+}
+
+static void on_query_sent(struct query *query, int backend_pid)
+{
+    struct exchange *exchange = query->owner;
+
+    slot_database(slot_of(exchange), exchange->entry, (int16_t)query->statement, backend_pid);
+    stage(exchange, STAGE_DATABASE);
+}
+
+static void on_query_done(struct query *query)
+{
+    struct exchange *exchange = query->owner;
+
+    if (query->err == ERR_NONE) {
+        answer(exchange);
+        return;
+    }
+    exchange->state = EXCHANGE_RUNNING;
+    send_problem(exchange, query->err);
+}
+
+/* --- for handlers --- */
+
+struct query *exchange_query(struct exchange *exchange, enum statement_id statement)
+{
+    struct query *query = &exchange->query;
+
+    query_init(query, exchange->arena, statement);
+    if (exchange->route->access != ACCESS_PUBLIC)
+        query_identity(query, &exchange->principal.session, &exchange->principal.account,
+            exchange->route->access == ACCESS_ADMIN ? "ADMIN" : NULL);
+    exchange->state = EXCHANGE_QUERY;
+    return query;
+}
+
+void exchange_wait(struct exchange *exchange, enum stage waiting,
+    void (*cancel)(struct exchange *exchange))
+{
+    exchange->state = EXCHANGE_WAIT;
+    exchange->cancel = cancel;
+    stage(exchange, waiting);
+}
+
+void exchange_resume(struct exchange *exchange)
+{
+    answer(exchange);
+}
+
+/* --- for the server --- */
+
+static void begin(struct exchange *exchange)
+{
+    exchange->started_us = base_now_us();
+    exchange->entry = slot_begin(slot_of(exchange), exchange->started_us);
+    exchange->state = EXCHANGE_RUNNING;
+    exchange->route = NULL;
+    exchange->detail = NULL;
+    exchange->step = 0;
+    exchange->memory = NULL;
+    exchange->slow_logged = exchange->peer_gone = false;
+    exchange->violations.arena = exchange->arena;
+    exchange->violations.count = 0;
+    memset(&exchange->request, 0, sizeof exchange->request);
+    reply_init(&exchange->reply, exchange->arena);
+}
+
+void exchange_serve(struct exchange *exchange)
+{
+    const struct config *config = config_of(exchange);
+    enum fastcgi_read got;
+    enum err err;
+
+    begin(exchange);
+    got = fastcgi_read(exchange->fastcgi, exchange->arena, (size_t)config->http.max_body_bytes,
+        &exchange->request.body, config->pool.io_timeout_ms);
+    if (got != FASTCGI_REQUEST) {
+        slot_count(slot_of(exchange),
+            got == FASTCGI_LATE ? COUNTER_IO_TIMEOUTS : COUNTER_CONNECTIONS_BROKEN);
+        slot_end(slot_of(exchange), exchange->entry);
+        exchange->state = EXCHANGE_IDLE;
+        exchange->over(exchange, false);
+        return;
+    }
+    stage(exchange, STAGE_CHECK);
+    err = request_read(&exchange->request, exchange->fastcgi, exchange->arena);
+    slot_request(slot_of(exchange), exchange->entry, exchange->request.id, UINT16_MAX);
+    advance(exchange, err != ERR_NONE ? err : ask(exchange));
+}
+
+/* Stops waiting. True when a statement may still take effect. */
+static bool stop_waiting(struct exchange *exchange)
+{
+    bool sent = false;
+
+    if (exchange->state == EXCHANGE_QUERY)
+        sent = db_cancel(exchange->app->db, &exchange->query);
+    else if (exchange->state == EXCHANGE_WAIT)
+        exchange->cancel(exchange);
+    exchange->state = EXCHANGE_RUNNING;
+    return sent && statements[exchange->query.statement].writes;
+}
+
+void exchange_abandon(struct exchange *exchange)
+{
+    exchange->peer_gone = true;
+    /* A statement that is on its way is let finish: its connection is not free before that anyway. */
+    if (exchange->state == EXCHANGE_QUERY && exchange->query.connection != NULL)
+        return;
+    if (exchange->state != EXCHANGE_QUERY && exchange->state != EXCHANGE_WAIT)
+        return;
+    stop_waiting(exchange);
+    finish(exchange, 0, false);
+}
+
+static void log_slow(struct exchange *exchange, int64_t elapsed_us)
+{
+    struct request_entry entry = { .statement = -1 };
+    char name[96];
+
+    if (exchange->entry >= 0)
+        entry = slot_of(exchange)->entries[exchange->entry];
+    exchange->slow_logged = true;
+    slot_count(slot_of(exchange), COUNTER_SLOW_REQUESTS);
+    log_event(LEVEL_WARNING, "slow_request", log_str("request_id", exchange->request.id),
+        log_str("route", route_name(exchange->route, name, sizeof name)),
+        log_str("stage", stage_name(entry.stage)),
+        log_str("statement", entry.statement < 0 ? NULL : statements[entry.statement].name),
+        log_int("backend_pid", entry.backend_pid), log_int("elapsed_ms", elapsed_us / 1000));
+}
+
+void exchange_check(struct exchange *exchange, int64_t now_us)
+{
+    const struct config *config = config_of(exchange);
+    int64_t elapsed_us = now_us - exchange->started_us;
+
+    if (exchange->state != EXCHANGE_QUERY && exchange->state != EXCHANGE_WAIT)
+        return;
+    if (!exchange->slow_logged && elapsed_us > (int64_t)config->pool.slow_request_ms * 1000)
+        log_slow(exchange, elapsed_us);
+    if (elapsed_us > (int64_t)config->pool.request_timeout_ms * 1000) {
+        slot_count(slot_of(exchange), COUNTER_REQUEST_TIMEOUTS);
+        send_problem(exchange, stop_waiting(exchange) ? ERR_OUTCOME_UNKNOWN : ERR_TIMED_OUT);
+    }
+}

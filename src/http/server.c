@@ -1,0 +1,326 @@
+/*
+ * server.c: many kept connections, one loop. A connection is watched edge-triggered, once and for all, so that a
+ * request costs no epoll_ctl; what stirs while its request is in flight is remembered and looked at afterwards.
+ *
+ * The workers of a pool share the listening socket, and a kept connection stays where it was accepted. So a
+ * worker that has more than its share of them leaves the next one to the others, for a tick at most.
+ *
+ * A kept connection may always have a request on its way. Who drains therefore closes none: it accepts
+ * no new one, serves what comes, and lets the web server close them (keepalive_time, keepalive_timeout).
+ */
+#include "http/server.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+enum { ARENA_BLOCK = 16384, ARENAS_KEPT = 64, ACCEPTS_A_TURN = 8 };
+
+struct connection {
+    struct watch watch;
+    struct server *server;
+    struct connection *next, *previous; /* of all connections */
+    struct exchange exchange;
+    bool stirred; /* an event came while a request was in flight */
+};
+
+struct server {
+    struct worker *worker;
+    struct app *app;
+    struct watch listener;
+    struct tick tick;
+    struct connection *connections;
+    int count;
+    int active;
+    int64_t served;
+    int64_t retire_after; /* requests; 0: never */
+    bool accept_anyway;   /* it was left to the others for a tick, and is still there */
+    bool leaving_now;
+    struct arena *arenas[ARENAS_KEPT]; /* not in use */
+    int arena_count;
+};
+
+static void on_connection(struct watch *watch, uint32_t events);
+
+static void publish(const struct server *server)
+{
+    struct slot *slot = server->worker->slot;
+
+    atomic_store_explicit(&slot->connections, (uint32_t)server->count, memory_order_relaxed);
+    atomic_store_explicit(&slot->active, (uint32_t)server->active, memory_order_relaxed);
+}
+
+/* --- arenas: as many as there are requests in flight, reused in the order that keeps caches warm --- */
+
+static struct arena *take_arena(struct server *server)
+{
+    return server->arena_count > 0 ? server->arenas[--server->arena_count] : arena_new(ARENA_BLOCK);
+}
+
+static void give_arena(struct server *server, struct arena *arena)
+{
+    arena_reset(arena);
+    if (server->arena_count < ARENAS_KEPT)
+        server->arenas[server->arena_count++] = arena;
+    else
+        arena_free(arena);
+}
+
+/* --- connections --- */
+
+static void free_connection(void *object)
+{
+    free(object);
+}
+
+static void listen_again(struct server *server)
+{
+    if (!server->worker->leaving && server->listener.fd >= 0
+        && server->count < server->worker->config->pool.max_connections)
+        loop_change(server->worker->loop, &server->listener, EPOLLIN);
+}
+
+static void leave_when_empty(struct server *server)
+{
+    if (server->worker->leaving && server->count == 0)
+        worker_done(server->worker);
+}
+
+static void close_connection(struct connection *connection)
+{
+    struct server *server = connection->server;
+
+    loop_remove(server->worker->loop, &connection->watch);
+    fastcgi_free(connection->exchange.fastcgi);
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        server->connections = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    server->count--;
+    publish(server);
+    loop_later(server->worker->loop, free_connection, connection);
+    listen_again(server);
+    leave_when_empty(server);
+}
+
+/* What waits on a descriptor: 1 bytes, 0 nothing yet, -1 the end. */
+static int peek(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+    if (got > 0)
+        return 1;
+    return got < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+static void count_served(struct server *server)
+{
+    server->served++;
+    if (server->retire_after > 0 && server->served == server->retire_after)
+        worker_retire(server->worker);
+}
+
+static void look_again(void *object)
+{
+    struct connection *connection = object;
+
+    if (connection->watch.fd >= 0 && connection->exchange.state == EXCHANGE_IDLE)
+        on_connection(&connection->watch, EPOLLIN | EPOLLRDHUP);
+}
+
+/* The exchange is over. */
+static void on_over(struct exchange *exchange, bool kept)
+{
+    struct connection *connection = container_of(exchange, struct connection, exchange);
+    struct server *server = connection->server;
+
+    give_arena(server, exchange->arena);
+    exchange->arena = NULL;
+    server->active--;
+    publish(server);
+    count_served(server);
+    if (!kept || exchange->peer_gone || server->leaving_now)
+        close_connection(connection);
+    else if (connection->stirred)
+        loop_later(server->worker->loop, look_again, connection);
+    connection->stirred = false;
+}
+
+static void on_connection(struct watch *watch, uint32_t events)
+{
+    struct connection *connection = container_of(watch, struct connection, watch);
+    struct server *server = connection->server;
+    bool ending = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+
+    if (connection->exchange.state != EXCHANGE_IDLE) {
+        connection->stirred = true;
+        if (ending)
+            exchange_abandon(&connection->exchange);
+        return;
+    }
+    if (ending) {
+        int waiting = peek(watch->fd);
+
+        if (waiting < 0)
+            close_connection(connection);
+        if (waiting <= 0)
+            return;
+    }
+    connection->exchange.arena = take_arena(server);
+    server->active++;
+    exchange_serve(&connection->exchange);
+}
+
+static int open_connection(struct server *server, int fd)
+{
+    struct connection *connection = calloc(1, sizeof *connection);
+
+    if (connection == NULL)
+        base_out_of_memory();
+    connection->server = server;
+    connection->watch.fd = fd;
+    connection->watch.ready = on_connection;
+    if (loop_add(server->worker->loop, &connection->watch, EPOLLIN | EPOLLRDHUP | EPOLLET) != 0) {
+        free(connection);
+        return -1;
+    }
+    connection->exchange.app = server->app;
+    connection->exchange.over = on_over;
+    connection->exchange.fastcgi = fastcgi_new(fd);
+    connection->next = server->connections;
+    if (connection->next != NULL)
+        connection->next->previous = connection;
+    server->connections = connection;
+    server->count++;
+    slot_count(server->worker->slot, COUNTER_CONNECTIONS_ACCEPTED);
+    publish(server);
+    return 0;
+}
+
+/* --- the listener --- */
+
+/* Whether the other workers that serve have, on average, fewer connections than this one. */
+static bool over_share(const struct server *server)
+{
+    const struct scoreboard *board = server->worker->scoreboard;
+    uint64_t total = 0, workers = 0;
+
+    for (uint32_t i = 0; i < board->slots; i++) {
+        const struct slot *slot = &board->slot[i];
+        uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+
+        if ((state != WORKER_READY && state != WORKER_RETIRING)
+            || atomic_load_explicit(&slot->kind, memory_order_relaxed) != server->worker->kind)
+            continue;
+        workers++;
+        total += atomic_load_explicit(&slot->connections, memory_order_relaxed);
+    }
+    return workers > 1 && (uint64_t)server->count * workers > total;
+}
+
+static void on_listener(struct watch *watch, uint32_t events)
+{
+    struct server *server = container_of(watch, struct server, listener);
+    struct loop *loop = server->worker->loop;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd;
+
+        if (server->count >= server->worker->config->pool.max_connections
+            || (!server->accept_anyway && over_share(server))) {
+            loop_change(loop, watch, 0);
+            return;
+        }
+        fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0) {
+            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+                log_event(LEVEL_ERROR, "accept_failed", log_errno(errno));
+                loop_change(loop, watch, 0);
+            }
+            server->accept_anyway = false;
+            return;
+        }
+        if (open_connection(server, fd) != 0)
+            close(fd);
+    }
+}
+
+static void on_tick(struct tick *tick, int64_t now_us)
+{
+    struct server *server = container_of(tick, struct server, tick);
+    struct connection *next;
+
+    if (server->listener.fd >= 0 && server->listener.events == 0) {
+        server->accept_anyway = true;
+        listen_again(server);
+    }
+    for (struct connection *connection = server->connections; connection != NULL;
+         connection = next) {
+        next = connection->next;
+        exchange_check(&connection->exchange, now_us);
+    }
+}
+
+static void on_leave(struct worker *worker, bool now)
+{
+    struct server *server = worker->context;
+    struct connection *next;
+
+    loop_remove(worker->loop, &server->listener);
+    server->leaving_now = now;
+    for (struct connection *connection = server->connections; now && connection != NULL;
+         connection = next) {
+        next = connection->next;
+        if (connection->exchange.state == EXCHANGE_IDLE)
+            close_connection(connection);
+    }
+    leave_when_empty(server);
+}
+
+struct server *server_new(struct worker *worker, struct app *app)
+{
+    struct server *server = calloc(1, sizeof *server);
+    int64_t limit = worker->kind == WORKER_POOL ? worker->config->pool.max_requests : 0;
+    struct uuid random;
+
+    if (server == NULL)
+        base_out_of_memory();
+    server->worker = worker;
+    server->app = app;
+    server->listener.fd = worker->listen_fd;
+    server->listener.ready = on_listener;
+    if (loop_add(worker->loop, &server->listener, EPOLLIN) != 0) {
+        free(server);
+        return NULL;
+    }
+    /* Up to a quarter more, so that the workers of a pool do not retire together. */
+    uuid_v7(&random);
+    server->retire_after = limit == 0 ? 0 : limit + random.bytes[15] * limit / 1024;
+    server->tick.run = on_tick;
+    loop_add_tick(worker->loop, &server->tick);
+    worker->on_leave = on_leave;
+    worker->context = server;
+    return server;
+}
+
+void server_free(struct server *server)
+{
+    if (server == NULL)
+        return;
+    while (server->connections != NULL) {
+        struct connection *connection = server->connections;
+
+        server->connections = connection->next;
+        fastcgi_free(connection->exchange.fastcgi);
+        arena_free(connection->exchange.arena);
+        free(connection);
+    }
+    while (server->arena_count > 0)
+        arena_free(server->arenas[--server->arena_count]);
+    free(server);
+}

@@ -1,0 +1,15 @@
+/*
+ * utf8.h: text from outside: is it UTF-8 (RFC 3629), and how many characters (code points) does it have.
+ */
+#ifndef HTTP_UTF8_H
+#define HTTP_UTF8_H
+
+#include "base/base.h"
+
+/* The number of code points, or -1 when it is not UTF-8. */
+ptrdiff_t utf8_length(const char *text, size_t length);
+
+/* No control characters (C0, DEL, C1 excepted line breaks and tabs with `lines`) and no noncharacters (RFC 7493). */
+bool utf8_printable(const char *text, size_t length, bool lines);
+
+#endif
