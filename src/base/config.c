@@ -17,6 +17,7 @@ enum type {
     TYPE_STRING, /* const char *; min and max are its length */
     TYPE_PATH,   /* the same; absolute */
     TYPE_SECRET, /* the same; absolute, or below $CREDENTIALS_DIRECTORY */
+    TYPE_LISTEN, /* the same; where to listen */
     TYPE_WORD,   /* const char *; one of `words` */
     TYPE_CHOICE, /* int; the index in `words` */
     TYPE_BOOL,   /* bool */
@@ -52,13 +53,13 @@ static const struct option options[] = {
     "which pool this is: api serves pets, auth accounts; ops is for the tools"},
 {"pool", "workers", TYPE_INT, AT(pool.workers), "0", 0, 256, "processes", NULL, RELOAD,
     "worker processes; 0: one for each processor this process may use"},
-{"pool", "listen", TYPE_STRING, AT(pool.listen), "", 0, SOCKET_MAX, "", NULL, RESTART,
-    "FastCGI socket: a path, HOST:PORT, systemd (LISTEN_FDS) or fd:0 (spawn-fcgi)"},
+{"pool", "listen", TYPE_LISTEN, AT(pool.listen), "", 0, SOCKET_MAX, "", NULL, RESTART,
+    "FastCGI socket; systemd: passed in LISTEN_FDS; fd:0: passed by spawn-fcgi"},
 {"pool", "listen_mode", TYPE_MODE, AT(pool.listen_mode), "0660", 0600, 0666, "", NULL, RESTART,
     "mode of the socket when it is a path"},
 {"pool", "listen_group", TYPE_STRING, AT(pool.listen_group), "", 0, 32, "", NULL, RESTART,
     "group of the socket when it is a path; empty: that of the process"},
-{"pool", "ops_listen", TYPE_STRING, AT(pool.ops_listen), "", 0, SOCKET_MAX, "", NULL, RESTART,
+{"pool", "ops_listen", TYPE_LISTEN, AT(pool.ops_listen), "", 0, SOCKET_MAX, "", NULL, RESTART,
     "FastCGI socket of the ops worker (/live /ready /status /metrics); empty: no ops worker"},
 {"pool", "ops_listen_mode", TYPE_MODE, AT(pool.ops_listen_mode), "0660", 0600, 0666, "", NULL, RESTART,
     "mode of that socket"},
@@ -217,6 +218,9 @@ static const char *describe_range(const struct option *option, char *out, size_t
         snprintf(out, size, "%" PRId64 " to %" PRId64 "%s%s", option->min, option->max,
             option->unit[0] != '\0' ? " " : "", option->unit);
         break;
+    case TYPE_LISTEN:
+        snprintf(out, size, "an absolute path, ADDRESS:PORT, systemd or fd:0");
+        break;
     default:
         snprintf(out, size, "%s%" PRId64 " to %" PRId64 " characters",
             option->type == TYPE_PATH     ? "an absolute path of "
@@ -257,7 +261,7 @@ static int find_word(const char *const *words, const char *text)
     return -1;
 }
 
-/* Three kinds of a field; offsets are those of members of the right type by the table's care. */
+/* Of the type that the row says: the table is trusted. */
 static void *field(struct parse *parse, const struct option *option)
 {
     return (char *)&parse->owned->config + option->offset;
@@ -304,6 +308,18 @@ static bool set_bool(struct parse *parse, const struct option *option, const cha
     return true;
 }
 
+/* Whether `text` has the form of pool.listen; whether one can listen there is found out later. */
+static bool is_listen(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    int64_t port;
+
+    if (text[0] == '\0' || text[0] == '/' || strcmp(text, "systemd") == 0)
+        return true;
+    return colon != NULL && colon > text && parse_number(colon + 1, 10, &port) && port >= 0 &&
+           port <= 65535;
+}
+
 static bool set_string(struct parse *parse, const struct option *option, const char *text)
 {
     size_t length = strlen(text);
@@ -313,6 +329,8 @@ static bool set_string(struct parse *parse, const struct option *option, const c
             parse, option, text, length == 0 ? "is empty" : "is too short or too long");
     if (option->type == TYPE_PATH && length > 0 && text[0] != '/')
         return fail_value(parse, option, text, "is not an absolute path");
+    if (option->type == TYPE_LISTEN && !is_listen(text))
+        return fail_value(parse, option, text, "is not an address");
     *(const char **)field(parse, option) = arena_copy(parse->owned->arena, text, length);
     return true;
 }

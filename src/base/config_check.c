@@ -41,7 +41,7 @@ static bool check_sockets(struct check *check)
 
     if (listen[0] == '\0')
         return broken(check, AT(pool.listen), AT(pool.listen),
-            "pool.listen: is missing; allowed: a path, HOST:PORT, systemd or fd:0");
+            "pool.listen: is missing; allowed: an absolute path, ADDRESS:PORT, systemd or fd:0");
     if (strcmp(listen, check->config->pool.ops_listen) == 0 && strcmp(listen, "systemd") != 0)
         return broken(check, AT(pool.ops_listen), AT(pool.listen),
             "pool.ops_listen: is the same socket as pool.listen");

@@ -1,5 +1,8 @@
 libpets_a_SOURCES += \
 	src/pool/guard.c \
 	src/pool/loop.c src/pool/loop.h \
+	src/pool/notify.c src/pool/notify.h \
 	src/pool/scoreboard.c src/pool/scoreboard.h \
+	src/pool/sockdiag.c src/pool/sockdiag.h \
+	src/pool/sockets.c src/pool/sockets.h \
 	src/pool/worker.c src/pool/worker.h
