@@ -135,6 +135,7 @@ sub start ($self) {
     return $self;
 }
 
+# Returns when the old workers take no more connections.
 sub reload ($self) {
     my %old  = map { $_ => 1 } $self->worker_pids;
     my $seen = length $self->error_log;
@@ -142,7 +143,8 @@ sub reload ($self) {
     $self->_wait_for('reload', sub {
         my $news = substr $self->error_log, $seen;
         die "reload failed: $news" if $news =~ /\[emerg\]/;
-        return grep { !$old{$_} } $self->worker_pids;
+        my @now = $self->worker_pids;
+        return @now && !grep { $old{$_} } @now;
     });
     return $self;
 }
@@ -266,7 +268,8 @@ sub plain ($self, $method, $path, %option) {
 }
 
 # Sends bytes and returns all that comes back until the other side closes, or `seconds` have passed. With
-# `shutdown`, our side of the connection is closed after sending.
+# `shutdown`, our side of the connection is closed after sending; with `whole`, one answer with a
+# Content-Length is enough (nginx lingers on a connection whose body it has refused).
 sub raw ($self, $bytes, %option) {
     my $port   = $option{port} // $self->plain_port;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) or die "connect: $!";
@@ -277,6 +280,7 @@ sub raw ($self, $bytes, %option) {
     while ((my $left = $until - time) > 0) {
         next if !$poll->can_read($left);
         last if !sysread $socket, $got, 65536, length $got;
+        last if $option{whole} && $got =~ /\r\nContent-Length: (\d+)\r\n.*?\r\n\r\n/s && length $got >= $+[0] + $1;
     }
     return $got;
 }
