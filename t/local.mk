@@ -2,3 +2,18 @@
 if HAVE_CHECK
 AM_TESTS_ENVIRONMENT = CK_VERBOSITY=normal; export CK_VERBOSITY;
 endif
+
+if HAVE_CHECK
+check_PROGRAMS += t/unit/auth_hasher t/unit/auth_keys t/unit/auth_password t/unit/auth_text \
+	t/unit/auth_token
+t_unit_auth_hasher_SOURCES = t/unit/auth_hasher.c
+t_unit_auth_hasher_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_keys_SOURCES = t/unit/auth_keys.c t/unit/auth_fixture.c t/unit/auth_fixture.h
+t_unit_auth_keys_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_password_SOURCES = t/unit/auth_password.c
+t_unit_auth_password_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_text_SOURCES = t/unit/auth_text.c
+t_unit_auth_text_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_token_SOURCES = t/unit/auth_token.c t/unit/auth_fixture.c t/unit/auth_fixture.h
+t_unit_auth_token_LDADD = $(LDADD) $(CHECK_LIBS)
+endif

@@ -83,7 +83,8 @@ struct pepper *pepper_read(const char *path, char *error, size_t size)
         base_out_of_memory();
     pepper->bytes = bytes;
     pepper->length = length;
-    while (pepper->length > 0 && strchr("\r\n", bytes[pepper->length - 1]) != NULL)
+    while (pepper->length > 0 &&
+           (bytes[pepper->length - 1] == '\n' || bytes[pepper->length - 1] == '\r'))
         bytes[--pepper->length] = '\0';
     problem = problem_of(pepper->bytes, pepper->length);
     if (problem == NULL && set_id(pepper) == -1)

@@ -1,0 +1,345 @@
+/*
+ * auth_hasher.c: the hashing thread under a real loop: order, bounds, cancelling, leaving. The cost
+ * is the lowest (a millisecond), except where a job must be caught while it runs.
+ */
+#include "auth/hasher.h"
+
+#include <check.h>
+#include <sys/stat.h>
+
+enum { QUEUE = 8 };
+
+static char path[64];
+static struct pepper *pepper;
+static struct config config;
+static struct loop *loop;
+static struct hasher *hasher;
+
+static struct hash_job *order[4 * QUEUE];
+static size_t answered;
+static size_t expected;
+
+static void open_hasher(int cost)
+{
+    config.password.bcrypt_cost = cost;
+    config.password.hash_queue = QUEUE;
+    hasher = hasher_new(loop, pepper, &config);
+    ck_assert(hasher != NULL);
+}
+
+static void setup(void)
+{
+    char error[512];
+    int fd;
+
+    snprintf(path, sizeof path, "/tmp/pets-pepper-XXXXXX");
+    fd = mkstemp(path);
+    ck_assert_int_eq(write(fd, "0123456789abcdef0123456789abcdef\n", 33), 33);
+    close(fd);
+    pepper = pepper_read(path, error, sizeof error);
+    ck_assert_msg(pepper != NULL, "%s", error);
+    loop = loop_new();
+    ck_assert(loop != NULL);
+    answered = 0;
+}
+
+static void teardown(void)
+{
+    hasher_free(hasher);
+    loop_free(loop);
+    pepper_free(pepper);
+    unlink(path);
+}
+
+/* A loop that was stopped does not run again: both anew. */
+static void again(void)
+{
+    hasher_free(hasher);
+    loop_free(loop);
+    loop = loop_new();
+    ck_assert(loop != NULL);
+    open_hasher(4);
+}
+
+static void done(struct hash_job *job)
+{
+    order[answered++] = job;
+    if (answered == expected)
+        loop_stop(loop);
+}
+
+static struct hash_job make(const char *password)
+{
+    return (struct hash_job){
+        .kind = HASH_MAKE, .password = password, .length = strlen(password), .done = done};
+}
+
+static void wait_for(size_t count)
+{
+    expected = count;
+    if (answered < expected)
+        ck_assert_int_eq(loop_run(loop), 0);
+    ck_assert_uint_eq(answered, expected);
+}
+
+START_TEST(make_and_verify)
+{
+    struct hash_job job = make("a long enough password");
+
+    open_hasher(4);
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    ck_assert_uint_eq(hasher_pending(hasher), 1);
+    wait_for(1);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
+    ck_assert(!job.failed);
+    ck_assert_int_eq(strncmp(job.hash, "$2b$04$", 7), 0);
+
+    again();
+    job.kind = HASH_VERIFY;
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    wait_for(2);
+    ck_assert(job.matched);
+
+    again();
+    job.password = "another password";
+    job.length = strlen(job.password);
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    wait_for(3);
+    ck_assert(!job.matched);
+
+    again();
+    memcpy(job.hash, hasher_dummy(hasher), sizeof job.hash);
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    wait_for(4);
+    ck_assert(!job.matched);
+}
+END_TEST
+
+/* The caller may wipe the password, and let go of it, as soon as submit has returned. */
+START_TEST(password_is_copied)
+{
+    char *password = strdup("a long enough password");
+    struct hash_job job = make(password);
+
+    open_hasher(4);
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    memset(password, 'x', strlen(password));
+    free(password);
+    wait_for(1);
+    ck_assert(password_verify(pepper, "a long enough password", 22, job.hash));
+}
+END_TEST
+
+START_TEST(in_order_and_bounded)
+{
+    struct hash_job jobs[QUEUE + 1];
+
+    open_hasher(4);
+    for (size_t i = 0; i <= QUEUE; i++) {
+        jobs[i] = make("a long enough password");
+        ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), i < QUEUE ? 0 : -1);
+    }
+    ck_assert_uint_eq(hasher_pending(hasher), QUEUE);
+    ck_assert(jobs[QUEUE].slot == NULL);
+    wait_for(QUEUE);
+    for (size_t i = 0; i < QUEUE; i++)
+        ck_assert_ptr_eq(order[i], &jobs[i]);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
+    ck_assert_int_eq(hasher_submit(hasher, &jobs[QUEUE]), 0);
+}
+END_TEST
+
+START_TEST(too_long)
+{
+    char password[PASSWORD_MAX + 1] = {0};
+    struct hash_job job = make("");
+
+    open_hasher(4);
+    job.password = password;
+    job.length = PASSWORD_MAX;
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    wait_for(1);
+    job.length = PASSWORD_MAX + 1;
+    ck_assert_int_eq(hasher_submit(hasher, &job), -1);
+}
+END_TEST
+
+/* First, middle and last of those that wait; the places are free at once. */
+START_TEST(cancel_waiting)
+{
+    struct hash_job jobs[QUEUE];
+    struct hash_job more[3];
+
+    open_hasher(8); /* 20 ms: the others wait long enough */
+    for (size_t i = 0; i < QUEUE; i++) {
+        jobs[i] = make("a long enough password");
+        ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), 0);
+    }
+    hasher_cancel(hasher, &jobs[QUEUE - 1]);
+    hasher_cancel(hasher, &jobs[2]);
+    hasher_cancel(hasher, &jobs[4]);
+    hasher_cancel(hasher, &jobs[4]); /* twice is harmless */
+    ck_assert_uint_eq(hasher_pending(hasher), QUEUE - 3);
+    for (size_t i = 0; i < 3; i++) {
+        more[i] = make("another long password");
+        ck_assert_int_eq(hasher_submit(hasher, &more[i]), 0);
+    }
+    wait_for(QUEUE);
+    ck_assert_ptr_eq(order[0], &jobs[0]);
+    ck_assert_ptr_eq(order[1], &jobs[1]);
+    ck_assert_ptr_eq(order[2], &jobs[3]);
+    ck_assert_ptr_eq(order[3], &jobs[5]);
+    ck_assert_ptr_eq(order[4], &jobs[6]);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_ptr_eq(order[5 + i], &more[i]);
+}
+END_TEST
+
+/* A running job goes on in memory of its own; its place is taken until it ends. */
+START_TEST(cancel_running)
+{
+    struct hash_job *running = malloc(sizeof *running);
+    struct hash_job next = make("another long password");
+
+    open_hasher(9);
+    *running = make("a long enough password");
+    ck_assert_int_eq(hasher_submit(hasher, running), 0);
+    usleep(5000);
+    hasher_cancel(hasher, running);
+    free(running);
+    ck_assert_uint_eq(hasher_pending(hasher), 1);
+    ck_assert_int_eq(hasher_submit(hasher, &next), 0);
+    wait_for(1);
+    ck_assert_ptr_eq(order[0], &next);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
+}
+END_TEST
+
+/* Finished, but the loop has not heard of it yet. */
+START_TEST(cancel_finished)
+{
+    struct hash_job *job = malloc(sizeof *job);
+    struct hash_job next = make("another long password");
+
+    open_hasher(4);
+    *job = make("a long enough password");
+    ck_assert_int_eq(hasher_submit(hasher, job), 0);
+    usleep(100000);
+    hasher_cancel(hasher, job);
+    free(job);
+    ck_assert_int_eq(hasher_submit(hasher, &next), 0);
+    wait_for(1);
+    ck_assert_ptr_eq(order[0], &next);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
+}
+END_TEST
+
+static int rounds;
+
+/* What login does: a job that, when done, frees itself and submits the next. */
+static void done_again(struct hash_job *job)
+{
+    free(job);
+    if (++rounds == 20) {
+        loop_stop(loop);
+        return;
+    }
+    job = calloc(1, sizeof *job);
+    *job = make("a long enough password");
+    job->done = done_again;
+    ck_assert_int_eq(hasher_submit(hasher, job), 0);
+}
+
+START_TEST(submit_from_done)
+{
+    struct hash_job *job = calloc(1, sizeof *job);
+
+    open_hasher(4);
+    *job = make("a long enough password");
+    job->done = done_again;
+    ck_assert_int_eq(hasher_submit(hasher, job), 0);
+    ck_assert_int_eq(loop_run(loop), 0);
+    ck_assert_int_eq(rounds, 20);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
+}
+END_TEST
+
+/* Freed with one running and others waiting: joins, calls nobody, leaks nothing. */
+START_TEST(free_while_busy)
+{
+    struct hash_job jobs[3];
+
+    open_hasher(8);
+    for (size_t i = 0; i < countof(jobs); i++) {
+        jobs[i] = make("a long enough password");
+        ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), 0);
+    }
+    usleep(2000);
+    hasher_free(hasher);
+    hasher = NULL;
+    ck_assert_uint_eq(answered, 0);
+}
+END_TEST
+
+/* Signals of the process are for the thread of the loop. */
+START_TEST(signals_are_blocked)
+{
+    sigset_t before;
+    sigset_t after;
+    sigset_t pending;
+    sigset_t alarm_only;
+
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    sigprocmask(SIG_SETMASK, NULL, &before);
+    open_hasher(4);
+    sigprocmask(SIG_SETMASK, NULL, &after);
+    for (int i = 1; i < 32; i++)
+        ck_assert_int_eq(sigismember(&before, i), sigismember(&after, i));
+
+    /* With SIGALRM blocked here, nobody takes it: it stays pending (and would kill otherwise). */
+    sigprocmask(SIG_BLOCK, &alarm_only, NULL);
+    ck_assert_int_eq(kill(getpid(), SIGALRM), 0);
+    usleep(50000);
+    sigpending(&pending);
+    ck_assert_int_eq(sigismember(&pending, SIGALRM), 1);
+}
+END_TEST
+
+START_TEST(bad_cost)
+{
+    config.password.bcrypt_cost = 3;
+    config.password.hash_queue = QUEUE;
+    ck_assert(hasher_new(loop, pepper, &config) == NULL);
+    ck_assert_int_eq(errno, EINVAL);
+    hasher = NULL;
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("hasher");
+    Suite *suite = suite_create("auth_hasher");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, make_and_verify);
+    tcase_add_test(tests, password_is_copied);
+    tcase_add_test(tests, in_order_and_bounded);
+    tcase_add_test(tests, too_long);
+    tcase_add_test(tests, cancel_waiting);
+    tcase_add_test(tests, cancel_running);
+    tcase_add_test(tests, cancel_finished);
+    tcase_add_test(tests, submit_from_done);
+    tcase_add_test(tests, free_while_busy);
+    tcase_add_test(tests, signals_are_blocked);
+    tcase_add_test(tests, bad_cost);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

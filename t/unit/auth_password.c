@@ -1,0 +1,267 @@
+/*
+ * auth_password.c: hashes that were made elsewhere (so the format cannot drift), what is refused,
+ * and that time does not tell whether an account exists.
+ */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "auth/password.h"
+
+#include <check.h>
+#include <crypt.h>
+#include <sys/stat.h>
+
+#define PEPPER "0123456789abcdef0123456789abcdef"
+
+enum { COST = 4 }; /* the lowest there is: these tests are not about being slow */
+
+static char path[64];
+static struct pepper *pepper;
+static char error[512];
+
+static void write_pepper(const char *text, size_t length, mode_t mode)
+{
+    FILE *file = fopen(path, "w");
+
+    ck_assert(file != NULL);
+    ck_assert_uint_eq(fwrite(text, 1, length, file), length);
+    ck_assert_int_eq(fchmod(fileno(file), mode), 0);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void setup(void)
+{
+    int fd;
+
+    snprintf(path, sizeof path, "/tmp/pets-pepper-XXXXXX");
+    fd = mkstemp(path);
+    ck_assert_int_ne(fd, -1);
+    close(fd);
+    write_pepper(PEPPER "\n", sizeof PEPPER, 0600);
+    pepper = pepper_read(path, error, sizeof error);
+    ck_assert_msg(pepper != NULL, "%s", error);
+}
+
+static void teardown(void)
+{
+    pepper_free(pepper);
+    unlink(path);
+}
+
+/* Made by other programs from the definition, not by this code. */
+START_TEST(known_hashes)
+{
+    static const struct {
+        const char *password;
+        size_t length;
+        const char *hash;
+    } rows[] = {
+        {"correct horse battery staple", 28,
+            "$2b$04$abcdefghijklmnopqrstuua/vOjymZjuL7RUz6CVPMMMxvyWZ9q7e"},
+        {"K\303\244tzchen und Hund", 18,
+            "$2b$04$abcdefghijklmnopqrstuuXxa2pL4/uM3VL/1oQiOP65PfCPnf0Hy"},
+        {"with\000a NUL and\377 more", 20,
+            "$2b$04$abcdefghijklmnopqrstuuCEghYJeNBGclScC3uiaKyBqf88MXW7W"},
+    };
+
+    ck_assert_str_eq(pepper_id(pepper), "63ebb43a");
+    for (size_t i = 0; i < countof(rows); i++) {
+        ck_assert(password_verify(pepper, rows[i].password, rows[i].length, rows[i].hash));
+        ck_assert(!password_verify(pepper, rows[i].password, rows[i].length - 1, rows[i].hash));
+    }
+}
+END_TEST
+
+/* The same from the libraries directly. */
+START_TEST(definition)
+{
+    static const char password[] = "correct horse battery staple";
+    char hash[PASSWORD_HASH_SIZE];
+    uint8_t mac[48];
+    char phrase[65];
+    struct crypt_data *data = calloc(1, sizeof *data);
+
+    ck_assert_int_eq(password_hash(pepper, password, sizeof password - 1, COST, hash), 0);
+    HMAC(EVP_sha384(), PEPPER, 32, (const uint8_t *)password, sizeof password - 1, mac, NULL);
+    EVP_EncodeBlock((uint8_t *)phrase, mac, sizeof mac);
+    ck_assert_str_eq(crypt_r(phrase, hash, data), hash);
+    ck_assert_uint_eq(strlen(hash), 60);
+    ck_assert_int_eq(strncmp(hash, "$2b$04$", 7), 0);
+    free(data);
+}
+END_TEST
+
+START_TEST(every_byte_counts)
+{
+    char password[PASSWORD_MAX];
+    char hash[PASSWORD_HASH_SIZE];
+    char again[PASSWORD_HASH_SIZE];
+
+    /* Beyond bcrypt's 72 bytes, behind a NUL, and the last of 1024. */
+    memset(password, 0, sizeof password);
+    ck_assert_int_eq(password_hash(pepper, password, sizeof password, COST, hash), 0);
+    ck_assert(password_verify(pepper, password, sizeof password, hash));
+    ck_assert(!password_verify(pepper, password, sizeof password - 1, hash));
+    password[1] = 1;
+    ck_assert(!password_verify(pepper, password, sizeof password, hash));
+    password[1] = 0;
+    password[sizeof password - 1] = (char)0x80;
+    ck_assert(!password_verify(pepper, password, sizeof password, hash));
+    password[sizeof password - 1] = 0;
+    ck_assert(password_verify(pepper, password, sizeof password, hash));
+    ck_assert(!password_verify(pepper, "", 0, hash));
+
+    /* A fresh salt each time. */
+    ck_assert_int_eq(password_hash(pepper, password, sizeof password, COST, again), 0);
+    ck_assert_str_ne(hash, again);
+}
+END_TEST
+
+START_TEST(another_pepper)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    struct pepper *other;
+
+    write_pepper("0123456789abcdef0123456789abcdeF", 32, 0400);
+    other = pepper_read(path, error, sizeof error);
+    ck_assert_msg(other != NULL, "%s", error);
+    ck_assert_str_ne(pepper_id(other), pepper_id(pepper));
+    ck_assert_int_eq(password_hash(pepper, "x", 1, COST, hash), 0);
+    ck_assert(!password_verify(other, "x", 1, hash));
+    pepper_free(other);
+}
+END_TEST
+
+START_TEST(peppers_refused)
+{
+    static const struct {
+        const char *text;
+        size_t length;
+        mode_t mode;
+        const char *because;
+    } rows[] = {
+        {"", 0, 0600, "is empty"},
+        {"\n", 1, 0600, "is too short"},
+        {"0123456789abcdef0123456789abcde\n", 32, 0600, "is too short"},
+        {"0123456789abcdef 123456789abcdef\n", 33, 0600, "printable"},
+        {"0123456789abcdef\n0123456789abcdef\n", 34, 0600, "printable"},
+        {"0123456789abcdef0123456789abcdef\0", 33, 0600, "printable"},
+        {"0123456789abcdef0123456789abcde\xc3\xa4\n", 34, 0600, "printable"},
+        {PEPPER PEPPER PEPPER PEPPER PEPPER PEPPER PEPPER PEPPER "x", 257, 0600, "is too long"},
+        {PEPPER, 32, 0640, "0600"},
+        {PEPPER, 32, 0604, "0600"},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        write_pepper(rows[i].text, rows[i].length, rows[i].mode);
+        ck_assert_msg(pepper_read(path, error, sizeof error) == NULL, "row %zu", i);
+        ck_assert_msg(strstr(error, rows[i].because) != NULL, "row %zu: %s", i, error);
+        ck_assert_msg(strstr(error, "0123456789") == NULL, "the secret: %s", error);
+    }
+    write_pepper(PEPPER PEPPER PEPPER PEPPER PEPPER PEPPER PEPPER PEPPER "\r\n", 258, 0600);
+    pepper_free(pepper);
+    pepper = pepper_read(path, error, sizeof error);
+    ck_assert_msg(pepper != NULL, "%s", error);
+}
+END_TEST
+
+START_TEST(malformed_hashes)
+{
+    static const char *const rows[] = {"", "*0", "*1", "$2b$", "$2b$04$", "x",
+        "$2b$04$abcdefghijklmnopqrstuu", "$1$abcdefgh$1234567890123456789012",
+        "$2b$99$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghij",
+        "$2b$03$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghij",
+        "$2a$04$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghij",
+        "$2b$04$!bcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghij",
+        "$2b$04$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuabcdefghij1",
+        "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefgh"};
+    char unterminated[PASSWORD_HASH_SIZE];
+
+    for (size_t i = 0; i < countof(rows); i++)
+        ck_assert_msg(!password_verify(pepper, "x", 1, rows[i]), "%s", rows[i]);
+    memset(unterminated, '$', sizeof unterminated);
+    ck_assert(!password_verify(pepper, "x", 1, unterminated));
+}
+END_TEST
+
+START_TEST(costs)
+{
+    char hash[PASSWORD_HASH_SIZE];
+
+    ck_assert_int_eq(password_hash(pepper, "x", 1, 3, hash), -1);
+    ck_assert_int_eq(password_hash(pepper, "x", 1, 32, hash), -1);
+    ck_assert_int_eq(password_hash(pepper, "x", 1, 0, hash), -1);
+    ck_assert_int_eq(password_hash(pepper, "x", 1, -1, hash), -1);
+    ck_assert_int_eq(password_hash(pepper, "x", 1, 10, hash), 0);
+    ck_assert_int_eq(strncmp(hash, "$2b$10$", 7), 0);
+}
+END_TEST
+
+static int64_t cpu_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* The least of a few, so that a busy machine does not matter. */
+static int64_t time_of(const char *hash, bool expected)
+{
+    int64_t least = INT64_MAX;
+
+    for (int i = 0; i < 8; i++) {
+        int64_t start = cpu_us();
+
+        ck_assert(password_verify(pepper, "a password", 10, hash) == expected);
+        least = MIN(least, cpu_us() - start);
+    }
+    return least;
+}
+
+START_TEST(dummy)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    char none[PASSWORD_HASH_SIZE];
+    char real[PASSWORD_HASH_SIZE];
+    int64_t with;
+    int64_t without;
+
+    ck_assert_int_eq(password_dummy(9, none), 0);
+    ck_assert_int_eq(strncmp(none, "$2b$09$", 7), 0);
+    ck_assert_uint_eq(strlen(none), 60);
+    ck_assert_int_eq(password_dummy(9, hash), 0);
+    ck_assert_str_ne(hash, none);
+    ck_assert_int_eq(password_hash(pepper, "a password", 10, 9, real), 0);
+    with = time_of(real, true);
+    without = time_of(none, false);
+    ck_assert_msg(without * 10 > with * 9 && without * 9 < with * 10, "%ld us and %ld us",
+        (long)with, (long)without);
+    ck_assert_int_eq(password_dummy(3, none), -1);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("password");
+    Suite *suite = suite_create("auth_password");
+    SRunner *runner;
+    int failed;
+
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, known_hashes);
+    tcase_add_test(tests, definition);
+    tcase_add_test(tests, every_byte_counts);
+    tcase_add_test(tests, another_pepper);
+    tcase_add_test(tests, peppers_refused);
+    tcase_add_test(tests, malformed_hashes);
+    tcase_add_test(tests, costs);
+    tcase_add_test(tests, dummy);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
