@@ -5,6 +5,7 @@
  */
 #include "http/fastcgi.h"
 
+#include <fastcgi.h>
 #include <fcgiapp.h>
 #include <sys/socket.h>
 

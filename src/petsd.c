@@ -1,0 +1,334 @@
+/*
+ * petsd.c: the daemon: its command line, and the body of a worker, where the floors are put together: secrets are
+ * read first, so that a worker that lacks one never gets ready and never replaces one that serves.
+ */
+#include "base/base.h"
+
+#include <getopt.h>
+
+#include "api/routes.h"
+#include "api/service.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/timestamp.h"
+#include "db/db.h"
+#include "http/fastcgi.h"
+#include "http/server.h"
+#include "pool/master.h"
+
+#include "config.h"
+
+extern char **environ;
+
+enum { ERROR_SIZE = 512 };
+
+static bool pool_is(const struct config *config, const char *name)
+{
+    return strcmp(config->pool.name, name) == 0;
+}
+
+/* --- secrets and keys --- */
+
+static int check_password_file(const struct config *config, char *error, size_t size)
+{
+    char *password;
+
+    if (config->database.password_file[0] == '\0')
+        return 0;
+    password = secret_read_line(config->database.password_file, error, size);
+    if (password == NULL)
+        return -1;
+    secret_free(password, strlen(password));
+    return 0;
+}
+
+static void service_release(struct service *service)
+{
+    hasher_free(service->hasher);
+    token_verifier_free(service->verifier);
+    keys_free(service->keys);
+    pepper_free(service->pepper);
+}
+
+/* Everything that is read from a protected file. The ops worker needs the database's password alone. */
+static int service_load(struct service *service, const struct config *config, enum worker_kind kind,
+    char *error, size_t size)
+{
+    service->config = config;
+    if (check_password_file(config, error, size) != 0)
+        return -1;
+    if (kind == WORKER_OPS)
+        return 0;
+    service->keys = keys_load(config, error, size);
+    if (service->keys == NULL)
+        return -1;
+    service->verifier = token_verifier_new(config, service->keys, error, size);
+    if (service->verifier == NULL)
+        return -1;
+    if (!pool_is(config, "auth"))
+        return 0;
+    service->pepper = pepper_read(config->password.pepper_file, error, size);
+    return service->pepper == NULL ? -1 : 0;
+}
+
+/* --- the body of a worker --- */
+
+static enum err authenticate(struct app *app, const char *token, size_t length,
+    struct principal *principal)
+{
+    const struct service *service = app->service;
+    struct claims claims;
+    enum err err = token_verify(service->verifier, token, length, timestamp_epoch_s(timestamp_now()),
+        &claims);
+
+    if (err != ERR_NONE) {
+        slot_count(service->slot, COUNTER_TOKENS_REFUSED);
+        return err;
+    }
+    slot_count(service->slot,
+        token_was_cached(service->verifier) ? COUNTER_TOKENS_CACHED : COUNTER_TOKENS_VERIFIED);
+    principal->account = claims.account;
+    principal->session = claims.session;
+    return ERR_NONE;
+}
+
+static unsigned statement_pool(const struct config *config)
+{
+    return pool_is(config, "auth") ? STATEMENT_POOL_AUTH : STATEMENT_POOL_API;
+}
+
+static unsigned route_pool(const struct worker *worker)
+{
+    if (worker->kind == WORKER_OPS)
+        return ROUTE_OPS;
+    return pool_is(worker->config, "auth") ? ROUTE_AUTH : ROUTE_API;
+}
+
+static void on_settled(void *worker)
+{
+    worker_ready(worker);
+}
+
+static enum worker_exit run_app(struct worker *worker, struct service *service)
+{
+    struct app app = { .worker = worker,
+        .table = &routes,
+        .pools = route_pool(worker),
+        .authenticate = authenticate,
+        .service = service };
+    struct db_options options = { .config = worker->config,
+        .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,
+        .pools = statement_pool(worker->config),
+        .slot = worker->slot,
+        .settled = on_settled,
+        .context = worker };
+    struct server *server = server_new(worker, &app);
+    int result;
+
+    if (server == NULL) {
+        log_event(LEVEL_ERROR, "worker_failed", log_errno(errno));
+        return WORKER_EXIT_FAILED;
+    }
+    app.db = db_new(worker->loop, &options);
+    result = loop_run(worker->loop);
+    server_free(server);
+    db_free(app.db);
+    return result == 0 ? WORKER_EXIT_OK : WORKER_EXIT_FAILED;
+}
+
+static enum worker_exit serve(struct worker *worker)
+{
+    struct service service = { .scoreboard = worker->scoreboard,
+        .slot = worker->slot,
+        .listen_fd = worker->pool_listen_fd };
+    enum worker_exit result = WORKER_EXIT_CONFIG;
+    char error[ERROR_SIZE] = "";
+
+    if (service_load(&service, worker->config, worker->kind, error, sizeof error) != 0) {
+        log_event(LEVEL_ERROR, "secret_unreadable", log_str("error", error));
+    } else if (fastcgi_init() != 0) {
+        result = WORKER_EXIT_FAILED;
+        log_event(LEVEL_ERROR, "worker_failed", log_str("error", "libfcgi cannot be initialized"));
+    } else if (service.pepper != NULL
+        && (service.hasher = hasher_new(worker->loop, service.pepper, worker->config)) == NULL) {
+        result = WORKER_EXIT_FAILED;
+        log_event(LEVEL_ERROR, "worker_failed", log_errno(errno));
+    } else {
+        result = run_app(worker, &service);
+    }
+    service_release(&service);
+    return result;
+}
+
+/* --- the command line --- */
+
+static void stop_loop(void *loop)
+{
+    loop_stop(loop);
+}
+
+/* Connects and prepares every statement of the pool, as a worker would. */
+static int test_database(const struct config *config)
+{
+    struct loop *loop = loop_new();
+    struct db_options options = { .config = config,
+        .connections = 1,
+        .pools = statement_pool(config),
+        .settled = stop_loop,
+        .context = loop };
+    struct db *db;
+    int ready;
+
+    if (loop == NULL) {
+        fprintf(stderr, "petsd: %s\n", strerror(errno));
+        return -1;
+    }
+    db = db_new(loop, &options);
+    if (db_ready(db) == 0 && db_last_error(db)[0] == '\0')
+        loop_run(loop);
+    ready = db_ready(db);
+    if (ready == 0)
+        fprintf(stderr, "petsd: database: %s\n", db_last_error(db));
+    db_free(db);
+    loop_free(loop);
+    return ready > 0 ? 0 : -1;
+}
+
+static int test_all(const struct config *config, bool database)
+{
+    struct service service = { 0 };
+    char error[ERROR_SIZE] = "";
+    int result = service_load(&service, config, WORKER_POOL, error, sizeof error);
+
+    service_release(&service);
+    if (result != 0)
+        fprintf(stderr, "petsd: %s\n", error);
+    else if (database)
+        result = test_database(config);
+    if (result != 0)
+        return EXIT_FAILURE;
+    printf("petsd: %s is good%s\n", config->path,
+        database ? ", and the database prepares every statement" : "");
+    return EXIT_SUCCESS;
+}
+
+/* The environment is not a source of configuration, for us or for libpq; only what systemd says is kept. */
+static void clean_environment(void)
+{
+    char name[64];
+
+    for (char **entry = environ; *entry != NULL;) {
+        size_t length = strcspn(*entry, "=");
+
+        if (strncmp(*entry, "PG", 2) == 0 && length < sizeof name) {
+            memcpy(name, *entry, length);
+            name[length] = '\0';
+            unsetenv(name);
+            entry = environ;
+        } else {
+            entry++;
+        }
+    }
+    unsetenv("FCGI_WEB_SERVER_ADDRS");
+    unsetenv("SSLKEYLOGFILE");
+}
+
+static const char *statement_name(int statement)
+{
+    return statement >= 0 && statement < STATEMENT_COUNT ? statements[statement].name : NULL;
+}
+
+static int run(struct config *config)
+{
+    static const struct master_names names = { routes_name, statement_name };
+
+    return master_run(config, serve, &names);
+}
+
+static void usage(FILE *out)
+{
+    fputs("usage: petsd -c FILE           run the pool that FILE configures, in the foreground\n"
+          "       petsd -c FILE -t [-d]   test the configuration; -d: prepare every statement, too\n"
+          "       petsd -c FILE -T        print every option with its value, default and range\n"
+          "       petsd --routes          print the table of routes\n"
+          "       petsd --version\n",
+        out);
+}
+
+struct arguments {
+    const char *file;
+    bool test, database, dump;
+};
+
+/* -1: go on; else the exit status. */
+static int parse_arguments(int argc, char **argv, struct arguments *arguments)
+{
+    static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+        { "routes", no_argument, NULL, 'r' }, { "version", no_argument, NULL, 'v' },
+        { NULL, 0, NULL, 0 } };
+    int option;
+
+    while ((option = getopt_long(argc, argv, "c:tdTh", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            arguments->file = optarg;
+            break;
+        case 't':
+            arguments->test = true;
+            break;
+        case 'd':
+            arguments->database = true;
+            break;
+        case 'T':
+            arguments->dump = true;
+            break;
+        case 'r':
+            routes_print(stdout);
+            return EXIT_SUCCESS;
+        case 'v':
+            puts(PACKAGE_STRING);
+            return EXIT_SUCCESS;
+        case 'h':
+            usage(stdout);
+            return EXIT_SUCCESS;
+        default:
+            usage(stderr);
+            return 2;
+        }
+    }
+    if (arguments->file != NULL && optind == argc && (!arguments->database || arguments->test))
+        return -1;
+    usage(stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = { 0 };
+    int status = parse_arguments(argc, argv, &arguments);
+    const char *secret = config_secret_in_environment();
+    char error[ERROR_SIZE] = "";
+    struct config *config;
+
+    if (status >= 0)
+        return status;
+    if (secret != NULL) {
+        fprintf(stderr, "petsd: %s is set: secrets come from protected files, never from the environment\n",
+            secret);
+        return WORKER_EXIT_CONFIG;
+    }
+    clean_environment();
+    config = config_read(arguments.file, error, sizeof error);
+    if (config == NULL) {
+        fprintf(stderr, "petsd: %s\n", error);
+        return WORKER_EXIT_CONFIG;
+    }
+    if (!arguments.test && !arguments.dump)
+        return run(config);
+    log_threshold(LEVEL_ERROR);
+    if (arguments.dump)
+        config_dump(config, stdout);
+    status = arguments.test ? test_all(config, arguments.database) : EXIT_SUCCESS;
+    config_free(config);
+    return status;
+}
