@@ -1,0 +1,67 @@
+# nginx/render: settings are filled in, mistakes are refused before anything is written, and the site's own
+# file is kept. And the shipped files themselves: no add_header outside problems.conf, no location without
+# an end.
+
+use v5.36;
+use FindBin qw($Bin);
+use File::Temp;
+use Test::More;
+
+my $source  = "$Bin/../../nginx";
+my $scratch = File::Temp->newdir;
+
+sub render (@arguments) {
+    my $pid = open my $output, '-|' // die "fork: $!";
+    if (!$pid) {
+        open STDERR, '>&', \*STDOUT or die "dup: $!";
+        exec "$source/render", @arguments or die "render: $!";
+    }
+    local $/ = undef;
+    my $said = <$output>;
+    close $output;
+    return ($? >> 8, $said // '');
+}
+
+sub read_file ($path) {
+    open my $file, '<', $path or die "$path: $!";
+    local $/ = undef;
+    return scalar <$file>;
+}
+
+my %default = read_file("$source/settings") =~ /^([A-Z_]+)=(.*)$/mg;
+my ($status, $said) = render("$scratch/usual");
+is "$status$said", '0', 'the defaults are enough';
+my $all = join '', map { read_file($_) } glob "$scratch/usual/*.conf";
+unlike $all =~ s/^\s*#.*$//mgr, qr/@[A-Z_]+@/, 'no placeholder is left';
+like $all, qr/server unix:\Q$default{API_SOCKET}\E /, 'the default socket';
+
+my @other = map { "$_=/other/$_&|x" } sort keys %default;
+($status, $said) = render("$scratch/other", @other);
+is "$status$said", '0', 'every setting can be set';
+my $text = join '', map { read_file($_) } glob "$scratch/other/*.conf";
+like $text, qr{\Q/other/$_&|x\E}, "$_ is used, as it was given" for sort keys %default;
+
+for my $wrong ('NOPE=1', 'api_socket=/x', 'API_SOCKET=', 'SERVER_NAME=a; evil on', "SERVER_NAME=a\nb", 'SERVER_NAME={', 'MAX_BODY="1', '=x', 'API_SOCKET.*=x') {
+    ($status, $said) = render("$scratch/wrong", $wrong);
+    isnt $status, 0, 'refused: ' . ($wrong =~ s/\n/\\n/r);
+    like $said, qr/\Arender: /, 'and says why';
+}
+ok !-e "$scratch/wrong", 'and nothing was written';
+($status) = render();
+isnt $status, 0, 'a folder is needed';
+
+open my $map, '>', "$scratch/usual/cors-origins.map" or die $!;
+print $map "https://kept.test 1;\n";
+close $map;
+render("$scratch/usual");
+is read_file("$scratch/usual/cors-origins.map"), "https://kept.test 1;\n", "the site's origins are kept";
+
+for my $path (glob "$source/*.conf") {
+    my ($name) = $path =~ m{([^/]+)\z};
+    my $conf = read_file($path) =~ s/#.*$//mgr;
+    unlike $conf, qr/\badd_header\b/, "$name: no add_header, it would hide those of problems.conf" if $name ne 'problems.conf';
+    unlike $conf, qr/\berror_page\b/, "$name: no error_page, for the same reason" if $name ne 'problems.conf';
+    unlike $conf, qr/\bif\s*\([^)]*\)\s*\{(?!\s*return \d+;\s*\})/, "$name: an if does nothing but return";
+}
+
+done_testing;
