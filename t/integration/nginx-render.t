@@ -64,4 +64,19 @@ for my $path (glob "$source/*.conf") {
     unlike $conf, qr/\bif\s*\([^)]*\)\s*\{(?!\s*return \d+;\s*\})/, "$name: an if does nothing but return";
 }
 
+# A code means the same whoever answers it.
+my $program = read_file("$Bin/../../src/base/err.c") =~ s/"\s*\n\s*"//gr;
+my %known   = map { $_->[0] => $_ } map { [/"([a-z_]+)",\s*(\d+),\s*"([^"]*)"/] } $program =~ /(\{"[a-z_]+",\s*\d+,\s*"[^"]*")/g;
+my ($titles) = $all =~ /(map \$uri \$pets_problem_title \{.*?^\})/ms;
+my %title   = $titles =~ m{/\.problem/(\w+) "([^"]+)"}g;
+$title{internal_error} = ($titles =~ /default "([^"]+)"/)[0];
+my %status = map { my ($list, $code) = @$_; $code => [split ' ', $list] } map { [m{^error_page ([\d ]+?) (?:=\d+ )?/\.problem/(\w+)}] }
+    grep { /^error_page/ } split /\n/, $all;
+is_deeply [sort keys %title], [sort keys %status], 'each problem has a title, each title a problem';
+cmp_ok scalar(grep { $known{$_} } keys %title), '>', 8, 'codes in common with the program';
+for my $code (grep { $known{$_} } sort keys %title) {
+    is $title{$code}, $known{$code}[2], "$code: one title";
+    ok((grep { $_ == $known{$code}[1] } @{$status{$code} // []}), "$code: one status");
+}
+
 done_testing;
