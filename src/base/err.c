@@ -51,7 +51,7 @@ static const struct err_info errors[ERR_COUNT] = {
         "Wait as Retry-After says, then try again.", 1},
     [ERR_INTERNAL] = {"internal_error", 500, "Something went wrong here",
         "The operators can find the cause by trace_id.", 0},
-    [ERR_NOT_IMPLEMENTED] = {"not_implemented", 501, "The method is not known", "", 0},
+    [ERR_NOT_IMPLEMENTED] = {"not_implemented", 501, "This is not supported", "", 0},
     [ERR_UNAVAILABLE] = {"unavailable", 503, "The service is not available",
         "Try again as Retry-After says.", 1},
     [ERR_DATABASE_UNAVAILABLE] = {"database_unavailable", 503, "The database is away",
