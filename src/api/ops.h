@@ -1,6 +1,7 @@
 /*
- * ops.h: what operators and their tools ask a pool, on a socket of its own: is it alive, is it ready, what
- * is it doing (a page for people, text, JSON), and its metrics (Prometheus text format).
+ * ops.h: what operators and their tools ask a pool, on a socket of its own: is it alive, is it
+ * ready, what is it doing (a page for people, text, JSON), and its metrics (Prometheus text
+ * format).
  */
 #ifndef API_OPS_H
 #define API_OPS_H
