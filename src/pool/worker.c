@@ -55,6 +55,13 @@ void worker_done(struct worker *worker)
     loop_stop(worker->loop);
 }
 
+static void close_listener(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 /*
  * The listener is closed for good here and not where it was watched: when the master is gone, its
  * successor can bind the address anew as soon as all workers have done so.
@@ -70,9 +77,8 @@ static void leave(struct worker *worker, bool now)
         worker->on_leave(worker, now);
     else
         worker_done(worker);
-    if (worker->listen_fd >= 0)
-        close(worker->listen_fd);
-    worker->listen_fd = -1;
+    close_listener(&worker->listen_fd);
+    close_listener(&worker->pool_listen_fd);
 }
 
 static void reopen_log(void)

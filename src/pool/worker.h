@@ -25,7 +25,7 @@ struct worker {
     struct scoreboard *scoreboard;
     struct slot *slot; /* this worker's own */
     enum worker_kind kind;
-    int listen_fd; /* non-blocking, shared with the other workers of its kind */
+    int listen_fd;      /* non-blocking, shared with the other workers of its kind */
     int pool_listen_fd; /* ops worker: the pool's listening socket, to look at its queue; else -1 */
     struct loop *loop;
     /*
