@@ -28,6 +28,8 @@ struct fastcgi *fastcgi_new(int fd)
         base_out_of_memory();
     FCGX_InitRequest(&fastcgi->request, -1, FCGI_FAIL_ACCEPT_ON_INTR);
     fastcgi->request.ipcFd = fd;
+    /* FCGX_Accept_r finishes "the request before" first: it shall not close the connection then. */
+    fastcgi->request.keepConnection = 1;
     /* "Detached" makes the library close the descriptor plainly, without waiting for the peer. */
     FCGX_Detach(&fastcgi->request);
     return fastcgi;

@@ -80,14 +80,19 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     json_close_object(json);
 }
 
+static void put_line(struct buf *head, const char *rest)
+{
+    buf_puts(head, rest);
+    buf_put(head, "\r\n", 2);
+}
+
 static void put_header(struct buf *head, const char *name, const char *value)
 {
     if (value == NULL)
         return;
     buf_puts(head, name);
     buf_put(head, ": ", 2);
-    buf_puts(head, value);
-    buf_put(head, "\r\n", 2);
+    put_line(head, value);
 }
 
 static void put_number(struct buf *head, const char *name, int64_t value)
@@ -98,11 +103,34 @@ static void put_number(struct buf *head, const char *name, int64_t value)
     buf_put(head, "\r\n", 2);
 }
 
+/* nginx hands the status on as it is, and a status line has a reason phrase (RFC 9112 section 4). */
+static const char *reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = { { 200, "OK" }, { 201, "Created" }, { 204, "No Content" },
+        { 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+        { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
+        { 406, "Not Acceptable" }, { 409, "Conflict" }, { 412, "Precondition Failed" },
+        { 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
+        { 422, "Unprocessable Content" }, { 500, "Internal Server Error" },
+        { 501, "Not Implemented" }, { 503, "Service Unavailable" }, { 504, "Gateway Timeout" } };
+
+    for (size_t i = 0; i < countof(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Other";
+}
+
 void reply_head(const struct reply *reply, struct buf *head)
 {
     bool bodiless = reply->status == 204 || reply->status == 304;
 
-    put_number(head, "Status", reply->status);
+    buf_puts(head, "Status: ");
+    buf_int(head, reply->status);
+    buf_putc(head, ' ');
+    put_line(head, reason(reply->status));
     if (!bodiless && reply->body.length > 0)
         put_header(head, "Content-Type",
             reply->content_type == NULL ? "application/json" : reply->content_type);

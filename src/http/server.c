@@ -222,31 +222,38 @@ static bool over_share(const struct server *server)
     return workers > 1 && (uint64_t)server->count * workers > total;
 }
 
+/* Accepts one. False when there is none, or it cannot be had: out of descriptors waits for the next tick. */
+static bool accept_one(struct server *server)
+{
+    int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+            log_event(LEVEL_ERROR, "accept_failed", log_errno(errno));
+            loop_change(server->worker->loop, &server->listener, 0);
+        }
+        return false;
+    }
+    if (open_connection(server, fd) != 0)
+        close(fd);
+    return true;
+}
+
 static void on_listener(struct watch *watch, uint32_t events)
 {
     struct server *server = container_of(watch, struct server, listener);
-    struct loop *loop = server->worker->loop;
 
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        int fd;
-
         if (server->count >= server->worker->config->pool.max_connections
             || (!server->accept_anyway && over_share(server))) {
-            loop_change(loop, watch, 0);
+            loop_change(server->worker->loop, watch, 0);
             return;
         }
-        fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-                log_event(LEVEL_ERROR, "accept_failed", log_errno(errno));
-                loop_change(loop, watch, 0);
-            }
+        if (!accept_one(server)) {
             server->accept_anyway = false;
             return;
         }
-        if (open_connection(server, fd) != 0)
-            close(fd);
     }
 }
 
@@ -271,6 +278,10 @@ static void on_leave(struct worker *worker, bool now)
     struct server *server = worker->context;
     struct connection *next;
 
+    /* Who has been let in by the kernel already is served, unless there is no time for it. */
+    while (!now && server->listener.fd >= 0
+        && server->count < worker->config->pool.max_connections && accept_one(server))
+        continue;
     loop_remove(worker->loop, &server->listener);
     server->leaving_now = now;
     for (struct connection *connection = server->connections; now && connection != NULL;
