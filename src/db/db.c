@@ -48,7 +48,8 @@ struct db {
     struct query **tail;
     int queued;
     int ready;
-    int unsettled;
+    int unsettled; /* connections that have been neither ready nor failed */
+    bool settled;
     int failures; /* in a row, over all connections */
     char last_error[256];
     int count;
@@ -74,14 +75,18 @@ static void publish(const struct db *db)
     atomic_store_explicit(&slot->queued, (uint32_t)db->queued, memory_order_relaxed);
 }
 
+/* The first connection that is ready settles it; so does the last one that has failed. */
 static void settle(struct db_connection *connection)
 {
     struct db *db = connection->db;
 
-    if (connection->settled)
-        return;
+    if (!connection->settled)
+        db->unsettled--;
     connection->settled = true;
-    if (--db->unsettled == 0 && db->options.settled != NULL)
+    if (db->settled || (db->ready == 0 && db->unsettled > 0))
+        return;
+    db->settled = true;
+    if (db->options.settled != NULL)
         db->options.settled(db->options.context);
 }
 

@@ -239,12 +239,14 @@ static void on_query_done(struct query *query)
 {
     struct exchange *exchange = query->owner;
 
-    if (query->err == ERR_NONE) {
+    if (exchange->peer_gone) {
+        finish(exchange, 0, false);
+    } else if (query->err == ERR_NONE) {
         answer(exchange);
-        return;
+    } else {
+        exchange->state = EXCHANGE_RUNNING;
+        send_problem(exchange, query->err);
     }
-    exchange->state = EXCHANGE_RUNNING;
-    send_problem(exchange, query->err);
 }
 
 /* --- for handlers --- */
