@@ -14,7 +14,7 @@ revoke all on all sequences in schema pets from public;
 revoke all on all functions in schema pets from public;
 
 grant usage on schema pets to pets_api, pets_auth, pets_ops;
-grant select (version) on pets.schema_version to pets_api, pets_auth, pets_ops;
+grant select (version) on pets.schema_version to pets_api, pets_auth;
 grant execute on function pets.enter(uuid, uuid, text) to pets_api, pets_auth;
 
 -- The api pool has nothing on account, credential and session.

@@ -3,7 +3,8 @@
 -- A pet, and every change it has seen. The bounds of the API are constraints
 -- here as well: the program is the first line, this is the last. A tag is a
 -- domain, because a constraint cannot look at each element of an array and a
--- function that could would be called on every write. History keeps the owner
+-- function that could would be called on every write; to change its bounds, drop its
+-- constraint and add one that is not valid, as an array cannot be looked through. History keeps the owner
 -- and has no foreign keys, since it outlives the pet.
 
 begin;

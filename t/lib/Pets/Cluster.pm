@@ -209,7 +209,7 @@ sub _client_env ($self, %option) {
     );
     if (defined $option{role}) {
         my $file = "$self->{dir}/secrets/pgpass";
-        spew($file, join('', map { "*:*:*:$_:" . $self->password($_) . "\n" } grep { -e $self->password_file($_) } ROLES), 0600);
+        spew($file, "*:*:*:$option{role}:" . $self->password($option{role}) . "\n", 0600);
         $env{PGPASSFILE} = $file;
     }
     return \%env;

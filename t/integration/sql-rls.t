@@ -1,0 +1,220 @@
+# Row-level security as the only line: the program's own conditions are left out, raw SQL is sent as each
+# role, and nothing of anybody else's is seen or changed. Also enter(), which is the way to an identity, and
+# the record of audit events, which even its owner can only add to.
+use v5.36;
+use Test::More;
+use Pets::Cluster;
+use Pets::Env qw(test_dir);
+use Pets::Sql qw(call as enter person uuid7);
+
+my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
+my $super = $pg->dbh;
+my ($ann, $ben, $ada) = (person($pg, 'ann@example.org'), person($pg, 'ben@example.org'), person($pg, 'ada@example.org', 'ADMIN'));
+my ($api, $auth, $ops) = map { $pg->dbh($_) } qw(pets_api pets_auth pets_ops);
+
+my %pet;    # of ann and ben, two each
+for my $owner ($ann, $ben) {
+    for (1, 2) {
+        my ($pet) = as($pg, $owner, sub ($dbh) { call($dbh, 'pet_create', id => uuid7(), own => $owner->{id}, name => "Pet $_", species => 'dog') })->@*;
+        push $pet{ $owner->{id} }->@*, $pet->{id};
+    }
+}
+
+sub column ($dbh, $sql, @values) {
+    return [sort $dbh->selectcol_arrayref($sql, undef, @values)->@*];
+}
+
+# Tries SQL in a transaction of its own with an identity (or none) and undoes it. Returns the number of
+# rows, or the SQLSTATE.
+sub try ($dbh, $person, $sql, @values) {
+    $dbh->begin_work;
+    enter($dbh, $person) if $person;
+    my $rows = eval { 0 + $dbh->do($sql, undef, @values) };
+    my $state = $@ ? $dbh->state : undef;
+    $dbh->rollback;
+    return $state // $rows;
+}
+
+subtest 'pets and their history' => sub {
+    for my $table (['pets.pet', 'id'], ['pets.pet_history', 'pet_id']) {
+        my ($name, $key) = @$table;
+        my $read = "select $key from $name";
+        is_deeply column($api, $read), [], "$name: without an identity nothing is seen";
+        for my $person ($ann, $ben) {
+            is_deeply as($api, $person, sub ($dbh) { column($dbh, $read) }), [sort $pet{ $person->{id} }->@*], "$name: $person->{email} sees his own";
+        }
+        is_deeply as($api, $ada, sub ($dbh) { column($dbh, $read) }), [sort map { @$_ } values %pet], "$name: an ADMIN sees all";
+        is_deeply column($api, $read), [], "$name: after the transaction nothing is seen";
+        is try($_->[0], $_->[1], $read), '42501', "$name: not for $_->[2]" for [$auth, $ann, 'pets_auth'], [$auth, $ada, 'pets_auth as an ADMIN'], [$ops, undef, 'pets_ops'];
+    }
+};
+
+subtest 'changing the pets of others' => sub {
+    my ($own, $foreign) = ($pet{ $ann->{id} }[0], $pet{ $ben->{id} }[0]);
+    is try($api, $ann, q{update pets.pet set name = 'x'}),                                 2,       'an update of all changes one\'s own';
+    is try($api, $ann, q{update pets.pet set name = 'x' where id = $1}, $foreign),         0,       'a foreign pet is not there to be updated';
+    is try($api, $ann, q{update pets.pet set owner_id = $1}, $ben->{id}),                  '42501', 'a pet cannot be given away';
+    is try($api, $ann, q{update pets.pet set created_at = now()}),                         '42501', 'nor be made older';
+    is try($api, $ann, q{delete from pets.pet where id = $1}, $foreign),                   0,       'a foreign pet is not there to be deleted';
+    is try($api, $ann, q{select from pets.pet where id = $1 for update}, $foreign),        0,       'nor to be locked';
+    is try($api, undef, q{update pets.pet set name = 'x'}),                                0,       'without an identity nothing is updated';
+    is try($api, undef, q{delete from pets.pet}),                                          0,       'nor deleted';
+    is try($api, $ada, q{update pets.pet set name = 'x'}),                                 4,       'an ADMIN changes all';
+    is try($api, $ada, q{delete from pets.pet}),                                           4,       'and deletes all';
+    my $insert = q{insert into pets.pet (id, owner_id, name, species) values ($1, $2, 'x', 'cat')};
+    is try($api, $ann,  $insert, uuid7(), $ann->{id}),                                     1,       'one\'s own is inserted';
+    is try($api, $ann,  $insert, uuid7(), $ben->{id}),                                     '42501', 'a pet for somebody else is not';
+    is try($api, $ada,  $insert, uuid7(), $ben->{id}),                                     '42501', 'not by an ADMIN either';
+    is try($api, undef, $insert, uuid7(), $ben->{id}),                                     '42501', 'and not without an identity';
+    is try($api, $ann, q{insert into pets.pet (id, owner_id, name, species, version) values ($1, $2, 'x', 'cat', 9)}, uuid7(), $ann->{id}), '42501', 'nobody chooses a version';
+
+    my $history = q{insert into pets.pet_history (pet_id, version, action, owner_id, actor_id, old, new) values ($1, 9, 'update', $2, $3, '{}', '{}')};
+    is try($api, $ann, $history, $own, $ann->{id}, $ann->{id}),                            1,       'one\'s own history is written';
+    is try($api, $ann, $history, $foreign, $ben->{id}, $ann->{id}),                        '42501', 'not that of a foreign pet';
+    is try($api, $ann, $history, $own, $ann->{id}, $ben->{id}),                            '42501', 'not in another\'s name';
+    is try($api, $ada, $history, $own, $ann->{id}, $ada->{id}),                            1,       'an ADMIN writes of every pet';
+    is try($api, $ada, $history, $own, $ann->{id}, $ann->{id}),                            '42501', 'but in his own name';
+    is try($api, $ada, q{update pets.pet_history set version = version + 1}),              '42501', 'history is not rewritten';
+    is try($api, $ada, q{delete from pets.pet_history}),                                   '42501', 'nor deleted';
+};
+
+subtest 'accounts, credentials and sessions' => sub {
+    my %read = map { $_ => "select " . ($_ eq 'credential' ? 'account_id' : 'id') . " from pets.$_" } qw(account credential session);
+    for my $table (sort keys %read) {
+        is try($api, $_, $read{$table}), '42501', "$table: not for pets_api" for undef, $ann, $ada;
+        is try($ops, undef, $read{$table}), '42501', "$table: not for pets_ops";
+    }
+    my $all = [sort map { $_->{id} } $ann, $ben, $ada];
+    is_deeply column($auth, $read{account}),    $all, 'account: a login may look for anybody';
+    is_deeply column($auth, $read{credential}), $all, 'credential: and check his password';
+    is_deeply column($auth, $read{session}),    [],   'session: but sees no session';
+    for my $person ($ann, $ben) {
+        my $see = sub ($table) { as($auth, $person, sub ($dbh) { column($dbh, $read{$table}) }) };
+        is_deeply $see->('account'),    [$person->{id}],      "account: $person->{email} sees his own";
+        is_deeply $see->('credential'), [$person->{id}],      "credential: $person->{email} sees his own";
+        is_deeply $see->('session'),    [$person->{session}], "session: $person->{email} sees his own";
+    }
+    my $see = sub ($table) { as($auth, $ada, sub ($dbh) { column($dbh, $read{$table}) }) };
+    is_deeply $see->('account'),    $all,        'account: an ADMIN sees all';
+    is_deeply $see->('credential'), [$ada->{id}], 'credential: an ADMIN sees his own';
+    is_deeply $see->('session'),    [sort map { $_->{session} } $ann, $ben, $ada], 'session: an ADMIN sees all';
+
+    my $account = q{insert into pets.account (id, email, display_name) values ($1, 'eve@example.org', 'Eve')};
+    is try($auth, undef, $account, uuid7()),                                                            1,       'an account is opened before login';
+    is try($auth, $ann,  $account, uuid7()),                                                            '42501', 'not after it';
+    is try($auth, undef, q{insert into pets.account (id, email, display_name, role) values ($1, 'e@e', 'E', 'ADMIN')}, uuid7()), '42501', 'nor with a role';
+    is try($auth, $ada,  q{update pets.account set role = 'ADMIN'}),                                    '42501', 'nobody is promoted';
+    is try($auth, undef, q{insert into pets.credential (account_id, hash, pepper_id) values ($1, 'h', 'p')}, $ann->{id}), '23514', 'a credential is written before login (this one is too short)';
+    is try($auth, $ben,  q{insert into pets.credential (account_id, hash, pepper_id) values ($1, 'h', 'p')}, $ann->{id}), '42501', 'not after it';
+    is try($auth, $ada,  q{update pets.credential set hash = 'x'}),                                     '42501', 'no credential is changed';
+    is try($auth, $ann,  q{update pets.session set revoked_at = now()}),                                1,       'one\'s own session is revoked';
+    is try($auth, $ann,  q{update pets.session set revoked_at = now() where account_id = $1}, $ben->{id}), 0,    'a foreign one is not there';
+    is try($auth, undef, q{update pets.session set revoked_at = now()}),                                0,       'and none without an identity';
+    is try($auth, $ann,  q{update pets.session set expires_at = now() + interval '1 year'}),            '42501', 'no session is made longer';
+    is try($auth, $ann,  q{insert into pets.session (id, account_id, expires_at) values ($1, $2, now() + interval '1 h')}, uuid7(), $ben->{id}), '42501', 'no session is opened for another';
+    is try($ops, undef,  q{insert into pets.session (id, account_id, expires_at) values ($1, $2, now() + interval '1 h')}, uuid7(), $ben->{id}), '42501', 'pets_ops opens none';
+};
+
+subtest 'the owner' => sub {
+    $super->do('set role pets_owner');
+    for my $table (qw(pet pet_history credential audit_event)) {
+        is $super->selectrow_array("select count(*) from pets.$table"), 0, "sees no $table";
+    }
+    is $super->selectrow_array("select count(*) from pets.$_"), 3, "sees every $_, which enter needs" for qw(account session);
+    is 0 + $super->do('update pets.account set display_name = display_name'), 0, 'but changes none';
+    is 0 + $super->do('delete from pets.pet'), 0, 'and deletes no pet';
+    $super->do('reset role');
+};
+
+subtest 'enter' => sub {
+    my $enter = sub ($dbh, $session, $account, $need = undef) {
+        my $role = eval { call($dbh, 'enter', session_id => $session, account_id => $account, need_role => $need)->[0]{role} };
+        return $role // $dbh->state;
+    };
+    is $enter->($api, $ann->{session}, $ann->{id}),            'USER',  'a USER enters';
+    is $enter->($auth, $ada->{session}, $ada->{id}),           'ADMIN', 'an ADMIN enters';
+    is $enter->($api, $ada->{session}, $ada->{id}, 'ADMIN'),   'ADMIN', 'an ADMIN where one is needed';
+    is $enter->($api, $ann->{session}, $ann->{id}, 'ADMIN'),   'PE003', 'a USER where an ADMIN is needed';
+    is $enter->($api, $ann->{session}, $ben->{id}),            'PE001', 'another\'s session';
+    is $enter->($api, uuid7(), $ann->{id}),                    'PE001', 'no such session';
+    is $enter->($api, $ann->{session}, uuid7()),               'PE001', 'no such account';
+    is $enter->($api, undef, $ann->{id}),                      'PE001', 'no session at all';
+    is $enter->($api, $ann->{session}, undef),                 'PE001', 'nobody at all';
+    is $enter->($ops, $ann->{session}, $ann->{id}),            '42501', 'pets_ops has no use for it';
+
+    my $changed = sub ($sql, $undo, $what) {
+        $super->do($sql, undef, $ann->{id});
+        is $enter->($api, $ann->{session}, $ann->{id}), 'PE001', $what;
+        $super->do($undo, undef, $ann->{id});
+        is $enter->($api, $ann->{session}, $ann->{id}), 'USER', "$what: and undone";
+    };
+    $changed->(q{update pets.account set state = 'disabled' where id = $1}, q{update pets.account set state = 'active' where id = $1}, 'a disabled account');
+    $changed->('update pets.session set revoked_at = now() where account_id = $1', 'update pets.session set revoked_at = null where account_id = $1', 'a revoked session');
+    $changed->(q{update pets.session set created_at = now() - interval '2 h', expires_at = now() - interval '1 s' where account_id = $1},
+        q{update pets.session set expires_at = now() + interval '1 h' where account_id = $1}, 'an expired session');
+
+    is_deeply $api->selectrow_arrayref(q{select nullif(current_setting('pets.user_id', true), ''), nullif(current_setting('pets.role', true), '')}), [undef, undef],
+        'an identity ends with its transaction';
+    $api->begin_work;
+    enter($api, $ann);
+    eval { enter($api, { id => $ben->{id}, session => $ann->{session} }) };
+    eval { $api->selectrow_array('select count(*) from pets.pet') };
+    is $api->state, '25P02', 'what follows a failed enter does not run';
+    $api->rollback;
+    $super->do(q{create temporary table session (id uuid, account_id uuid, revoked_at timestamptz, expires_at timestamptz)});
+    is $super->selectrow_array(q{select has_database_privilege('pets_api', current_database(), 'temporary')}), 0, 'a pool cannot make temporary tables';
+};
+
+subtest 'the record of audit events' => sub {
+    my $insert = q{insert into pets.audit_event (actor_id, action, outcome) values ($1, 'pet_read', 'success')};
+    is try($api, $ann, $insert, $ann->{id}),  1,       'pets_api signs with its identity';
+    is try($api, $ann, $insert, $ben->{id}),  '42501', 'not with another\'s';
+    is try($api, $ada, $insert, $ann->{id}),  '42501', 'not as an ADMIN';
+    is try($api, $ann, $insert, undef),       '42501', 'not with nobody\'s';
+    is try($api, undef, $insert, $ann->{id}), '42501', 'and not without one';
+    is try($auth, undef, $insert, $ann->{id}), 1,      'pets_auth writes of a login';
+    is try($auth, $ann, $insert, $ben->{id}), '42501', 'after it only of the one who is there';
+    is try($ops, undef, $insert, undef),      1,       'pets_ops signs with nobody';
+    is try($ops, undef, $insert, $ann->{id}), '42501', 'and not with anybody';
+    is try($api, $ann, q{insert into pets.audit_event (id, actor_id, action, outcome) overriding system value values (1, $1, 'x', 'success')}, $ann->{id}), '42501', 'nobody chooses the id';
+    is try($api, $ann, q{insert into pets.audit_event (at, actor_id, action, outcome) values (now(), $1, 'x', 'success')}, $ann->{id}), '42501', 'or the time';
+
+    my $count = $super->selectrow_array('select count(*) from pets.audit_event');
+    cmp_ok $count, '>', 0, 'there is something in it';
+    my @deeds = ('update pets.audit_event set action = action', 'update pets.audit_event set action = action where false', 'delete from pets.audit_event', 'truncate pets.audit_event');
+    for my $who ('superuser', 'pets_owner') {
+        for my $deed (@deeds, "set session_replication_role = replica; $deeds[2]") {
+            next if $who ne 'superuser' && $deed =~ /replica/;
+            $super->begin_work;
+            $super->do("set local role $who") if $who ne 'superuser';
+            eval { $super->do($deed) };
+            is $super->state, '42501', "$who: $deed";
+            like $@, qr/append-only/, "$who is told why" if $who ne 'superuser' || $deed !~ /replica/;
+            $super->rollback;
+        }
+    }
+    for my $deed (@deeds, 'select count(*) from pets.audit_event') {
+        is try($_->[0], $_->[1], $deed), '42501', "$_->[2]: $deed" for [$api, $ada, 'pets_api'], [$auth, $ada, 'pets_auth'], [$ops, undef, 'pets_ops'];
+    }
+    is $super->selectrow_array('select count(*) from pets.audit_event'), $count, 'all of it is still there';
+};
+
+subtest 'checks of the tables' => sub {
+    my $insert = sub (%field) {
+        my %row = (id => uuid7(), owner_id => $ann->{id}, name => 'Rex', species => 'dog', %field);
+        my @columns = sort keys %row;
+        return try($api, $ann, 'insert into pets.pet (' . join(', ', @columns) . ') values (' . join(', ', map { "\$$_" } 1 .. @columns) . ')', @row{@columns});
+    };
+    my ($wide, $wider) = ("\x{1F415}" x 80, "\x{1F415}" x 81);
+    my $shown = sub (%field) { join ' ', map { ref ? 'a list' : substr s/[^ -~]/?/gr, 0, 20 } %field };
+    is $insert->(%$_), 1, 'accepted: ' . $shown->(%$_) for { name => $wide }, { breed => $wide }, { sex => 'female' }, { born_on => '2020-02-29' },
+        { weight_grams => 1 }, { weight_grams => 2_000_000 }, { microchip => '900000000000001' }, { notes => '' }, { notes => 'n' x 2000 }, { tags => [('t' x 32) x 16] }, { tags => [] };
+    is $insert->(%$_), '23514', 'refused: ' . $shown->(%$_) for { name => '' }, { name => $wider }, { species => 'dragon' }, { breed => '' }, { breed => $wider },
+        { sex => 'x' }, { born_on => '9999-01-01' }, { born_on => '0001-01-01 BC' }, { born_on => 'infinity' }, { weight_grams => 0 }, { weight_grams => 2_000_001 },
+        { microchip => '12345678901234' }, { microchip => '1234567890123456' }, { microchip => "12345678901234\x{0661}" }, { microchip => "123456789012345\n" }, { notes => 'n' x 2001 },
+        { tags => [('t') x 17] }, { tags => [''] }, { tags => ['t' x 33] }, { tags => [['a'], ['b']] };
+    is $insert->(tags => [undef]), '23502', 'refused: a tag that is null';
+    is $insert->(tags => undef), '23502', 'refused: tags that are null';
+};
+
+done_testing;

@@ -1,0 +1,162 @@
+# The schema can be deployed, verified, reverted and deployed again, by a superuser and by a role that can
+# merely create roles; its verify scripts notice what they are there for; and every statement can be
+# prepared and run by the roles of its pools, with the types that its header claims, and by no other.
+use v5.36;
+use Test::More;
+use Pets::Cluster;
+use Pets::Env qw(src slurp test_dir);
+use Pets::Sql qw(statements);
+
+my $pg = Pets::Cluster->new(dir => test_dir() . '/pg', bare => 1)->start;
+
+sub sqitch_ok ($arguments, $what, %option) {
+    my ($status, $out, $err) = $pg->sqitch($arguments, %option);
+    is $status, 0, $what or diag $out, $err;
+    return $out;
+}
+
+# What a database holds of ours: objects of the schema, roles, and privileges of public.
+sub traces (%option) {
+    return $pg->psql(<<~'END', %option);
+        select 'schema', nspname, nspacl::text from pg_namespace where nspname in ('pets', 'public')
+        union all select 'role', rolname, null from pg_roles where rolname like 'pets%'
+        union all select 'database', datname, (select string_agg(a.grantee::regrole || ' ' || a.privilege_type, ',' order by a.grantee, a.privilege_type)
+                                               from aclexplode(coalesce(datacl, acldefault('d', datdba))) a where a.grantee <> datdba)
+          from pg_database where datname = current_database()
+        union all select 'default', defaclrole::text, defaclacl::text from pg_default_acl
+        order by 1, 2
+        END
+}
+
+subtest 'deploy, verify, revert, deploy' => sub {
+    my $before = traces();
+    sqitch_ok ['deploy', '--verify'], 'deploys, verifying each change';
+    isnt traces(), $before, 'something is there';
+    sqitch_ok ['revert', '-y'], 'reverts everything';
+    is traces() =~ s/public\|\{.*?\}/public|/r =~ s/\|public\|$/|public|/r, $before =~ s/public\|\{.*?\}/public|/r, 'and leaves nothing behind';
+    sqitch_ok ['deploy', '--verify'], 'deploys again';
+    my $plan = () = slurp(src() . '/sql/schema/sqitch.plan') =~ /^\w/mg;
+    is $pg->psql('select count(*) from sqitch.changes'), $plan, 'all of the plan';
+    for my $kind (qw(deploy revert verify)) {
+        is scalar(my @files = glob src() . "/sql/schema/$kind/*.sql"), $plan, "each change has its $kind script";
+    }
+};
+
+subtest 'a deployer who is no superuser, in a second database' => sub {
+    $pg->psql('create role deployer login createrole; create database other owner deployer');
+    $pg->set_password('deployer');
+    sqitch_ok ['deploy', '--verify'], 'deploys and verifies', role => 'deployer', database => 'other';
+    is $pg->psql(q{select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'pets'::regnamespace}, database => 'other'),
+        'pets_owner', 'everything belongs to pets_owner';
+    sqitch_ok ['revert', '-y'], 'reverts', role => 'deployer', database => 'other';
+    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 4, 'the roles stay while the first database needs them';
+    sqitch_ok ['verify'], 'and the first database is as it was';
+};
+
+# [what somebody does, the change whose verify script notices, how to undo it]
+my @tampering = (
+    ['alter role pets_api bypassrls',                              'roles',    'alter role pets_api nobypassrls'],
+    ['alter role pets_owner login',                                'roles',    'alter role pets_owner nologin'],
+    ['grant pets_auth to pets_api',                                'roles',    'revoke pets_auth from pets_api'],
+    ['alter role pets_auth reset plan_cache_mode',                 'roles',    'alter role pets_auth set plan_cache_mode = force_generic_plan'],
+    ['grant usage on schema pets to public',                       'schema',   'revoke usage on schema pets from public'],
+    ['grant temporary on database pets to public',                 'schema',   'revoke temporary on database pets from public'],
+    ['grant create on schema public to public',                    'schema',   'revoke create on schema public from public'],
+    ['insert into pets.schema_version values (true, 2) on conflict (only_row) do nothing; delete from pets.schema_version', 'schema', 'insert into pets.schema_version (version) values (1)'],
+    ['drop index pets.session_account_id_idx',                     'accounts', 'create index session_account_id_idx on pets.session (account_id, id desc); alter table pets.session owner to pets_owner'],
+    ['alter table pets.account drop constraint account_role_known', 'accounts', q{alter table pets.account add constraint account_role_known check (role in ('USER', 'ADMIN'))}],
+    ['alter table pets.pet drop constraint pet_born_on_past',      'pets',     'alter table pets.pet add constraint pet_born_on_past check (born_on is null)'],
+    ['alter domain pets.tag drop constraint tag_size',             'pets',     'alter domain pets.tag add constraint tag_size check (char_length(value) between 1 and 32) not valid'],
+    ['alter table pets.audit_event disable trigger audit_event_append_only', 'audit', 'alter table pets.audit_event enable always trigger audit_event_append_only'],
+    ['alter function pets.enter(uuid, uuid, text) reset search_path', 'enter', 'alter function pets.enter(uuid, uuid, text) set search_path = pg_catalog, pg_temp'],
+    ['alter function pets.enter(uuid, uuid, text) security invoker',  'enter', 'alter function pets.enter(uuid, uuid, text) security definer'],
+    ['alter table pets.pet no force row level security',           'policies', 'alter table pets.pet force row level security'],
+    ['create table pets.letter (body text)',                       'policies', 'drop table pets.letter'],
+    ['create policy all_of_it on pets.pet using (true)',           'policies', 'drop policy all_of_it on pets.pet'],
+    ['grant select (display_name) on pets.account to pets_api',    'grants',   'revoke select (display_name) on pets.account from pets_api'],
+    ['grant insert (role) on pets.account to pets_auth',           'grants',   'revoke insert (role) on pets.account from pets_auth'],
+    ['grant select on pets.audit_event to pets_ops',               'grants',   'revoke select on pets.audit_event from pets_ops'],
+    ['grant truncate on pets.pet to pets_api',                     'grants',   'revoke truncate on pets.pet from pets_api'],
+    ['grant execute on function pets.enter(uuid, uuid, text) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text) from public'],
+);
+
+subtest 'verify scripts can fail' => sub {
+    my $dbh    = $pg->dbh;
+    my $verify = sub ($change) {
+        eval { $dbh->do(slurp(src() . "/sql/schema/verify/$change.sql")) };
+        my $why = $@;
+        $dbh->do('rollback');
+        return $why;
+    };
+    for my $case (@tampering) {
+        my ($deed, $change, $undo) = @$case;
+        $dbh->do($deed);
+        like $verify->($change), qr/ERROR/, "$change: $deed";
+        $dbh->do($undo);
+        is $verify->($change), '', "$change: is good again";
+    }
+};
+
+$pg->set_password($_) for qw(pets_api pets_auth pets_ops);
+my %pool_of = (pets_api => 'api', pets_auth => 'auth', pets_ops => 'ops');
+
+subtest 'statements and roles' => sub {
+    for my $role (sort keys %pool_of) {
+        my $dbh = $pg->dbh($role);
+        for my $statement (map { statements()->{$_} } sort keys statements()->%*) {
+            my ($name, @params) = ($statement->{name}, $statement->{params}->@*);
+            my $types = @params ? '(' . join(', ', map { $_->[1] } @params) . ')' : '';
+            my $mine  = grep { $_ eq $pool_of{$role} } $statement->{pools}->@*;
+            my $right = eval { $dbh->do("prepare $name $types as $statement->{sql}"); 1 };
+            if ($mine) {
+                ok $right, "$role prepares $name" or diag $@;
+            }
+            next if !$right;    # it may not even name the tables
+
+            # Nulls go nowhere, but privileges are looked at first.
+            eval { $dbh->do("execute $name" . (@params ? '(' . join(', ', ('null') x @params) . ')' : '')) };
+            my $refused = $@ =~ /permission denied/;
+            if ($mine) {
+                ok !$refused, "$role may run $name" or diag $@;
+            }
+            elsif ($name eq 'login_failed') {
+                # It only adds to the record, which everybody may; the api pool not without an identity.
+                like $@, qr/row-level security/, "$role may not run $name" if $role eq 'pets_api';
+            }
+            else {
+                ok $refused, "$role may not run $name" or diag $@;
+            }
+        }
+    }
+};
+
+subtest 'headers tell the truth' => sub {
+    for my $statement (map { statements()->{$_} } sort keys statements()->%*) {
+        my $name = $statement->{name};
+        my $dbh  = $pg->dbh("pets_$statement->{pools}[0]");
+        my $types = join ', ', map { $_->[1] } $statement->{params}->@*;
+        $dbh->do("prepare $name " . ($types ? "($types)" : '') . " as $statement->{sql}");
+        my ($found) = $dbh->selectrow_array('select parameter_types::regtype[]::oid[]::text from pg_prepared_statements where name = ?', undef, $name);
+        my $wanted = $dbh->selectrow_array('select array(select to_regtype(t)::oid from unnest(?::text[]) with ordinality as u (t, n) order by n)::text', undef,
+            [map { $_->[1] } $statement->{params}->@*]);
+        is $found, $wanted, "$name: types of parameters";
+        $dbh->begin_work;
+        my $sth = $dbh->prepare($statement->{sql}, { pg_prepare_now => 1 });
+        my %short = (int4 => 'integer', bool => 'boolean', timestamptz => 'timestamp with time zone');
+        my @columns = map { [$_->[0], $short{ $_->[1] } // $_->[1]] } $statement->{columns}->@*;
+        my @real;
+        # The only way to learn of columns without rows.
+        if (@columns && $statement->{sql} !~ /\A\s*insert/) {
+            eval { $sth->execute((undef) x $statement->{params}->@*); 1 };
+            if (!$@) {
+                my @oids = $sth->{pg_type}->@*;
+                @real = map { [$sth->{NAME}[$_], $oids[$_] =~ s/\A_(.*)/$1\[]/r] } 0 .. $#oids;
+                @real = map { [$_->[0], $short{ $_->[1] } // $_->[1]] } @real;
+                is_deeply \@real, \@columns, "$name: columns";
+            }
+        }
+        $dbh->rollback;
+    }
+};
+
+done_testing;
