@@ -17,3 +17,18 @@ t_unit_auth_text_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_token_SOURCES = t/unit/auth_token.c t/unit/auth_fixture.c t/unit/auth_fixture.h
 t_unit_auth_token_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
+
+# Fuzzers (libFuzzer): `make fuzz` in a tree that was configured with CC=clang and
+# CFLAGS=-fsanitize=fuzzer-no-link. Seeds are in t/data/fuzz.
+EXTRA_PROGRAMS =
+LIBFUZZER = -fsanitize=fuzzer
+
+fuzz: $(BUILT_SOURCES)
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) $(EXTRA_PROGRAMS)
+.PHONY: fuzz
+CLEANFILES += $(EXTRA_PROGRAMS)
+
+EXTRA_PROGRAMS += t/fuzz/fuzz_token
+t_fuzz_fuzz_token_SOURCES = t/fuzz/fuzz_token.c t/unit/auth_fixture.c t/unit/auth_fixture.h
+t_fuzz_fuzz_token_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/t/unit
+t_fuzz_fuzz_token_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER)

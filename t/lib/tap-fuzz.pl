@@ -9,7 +9,7 @@ my ($program, $seconds) = @ARGV;
 my $name = basename($program) =~ s/^fuzz[-_]//r;
 my $dir  = $ENV{PETS_TEST_DIR} // '.';
 make_path("$dir/new");
-my @seeds = grep { -d } "$ENV{PETS_SRC}/t/fuzz/corpus/$name", "$ENV{PETS_SRC}/t/fuzz/$name";
+my @seeds = grep { -d } "$ENV{PETS_SRC}/t/data/fuzz/$name";
 my @dictionary = map { "-dict=$_" } grep { -f } "$ENV{PETS_SRC}/t/fuzz/$name.dict";
 my @command = ($program, "-max_total_time=$seconds", '-timeout=5', '-rss_limit_mb=2048', '-print_final_stats=1',
     "-artifact_prefix=$dir/", @dictionary, "$dir/new", @seeds);
