@@ -5,7 +5,7 @@
 -- writes: yes
 --
 -- After enter, so the session was live a moment ago. No row, and no second audit
--- event: another request has ended it meanwhile. session_pkey serves it.
+-- event: another request has ended it meanwhile. session_account_id_idx serves it.
 
 with closed as (
   update pets.session

@@ -15,7 +15,7 @@ name, with its parameters by theirs (what is not given is null), and answers a l
         call($dbh, 'pet_create', id => uuid7(), own => $ann->{id}, name => 'Rex', species => 'dog');
     })->[0];
 
-C<statements> gives what the headers say: name => { name, pools, params, columns, writes, sql }.
+What fails dies, within C<as> with "SQLSTATE xxxxx: " in front. C<statements> gives what the headers say: name => { name, pools, params, columns, writes, sql }.
 
 =cut
 
@@ -75,8 +75,9 @@ sub as ($where, $person, $block) {
     $dbh->begin_work;
     my @result = eval { enter($dbh, $person); $block->($dbh) };
     if (my $why = $@) {
+        my $state = $dbh->state;    # the rollback forgets it
         $dbh->rollback;
-        die $why;
+        die "SQLSTATE $state: $why";
     }
     $dbh->commit;
     return wantarray ? @result : $result[0];

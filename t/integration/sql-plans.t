@@ -1,0 +1,131 @@
+# The plans of the statements over 100,000 pets, as the roles get them: generic, from indexes alone, with
+# nothing sorted; the branch that is not the caller's does not run; and a page deep down costs what the first
+# one does. What is looked at is what was executed, so buffers and never-executed nodes, not guesses at costs.
+use v5.36;
+use Test::More;
+use JSON::PP ();
+use Pets::Cluster;
+use Pets::Env qw(test_dir);
+use Pets::Sql qw(statements as enter person uuid7);
+
+my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
+my $super = $pg->dbh;
+my ($ann, $ben, $ada) = (person($pg, 'ann@example.org'), person($pg, 'ben@example.org'), person($pg, 'ada@example.org', 'ADMIN'));
+
+# Ann has 20,000 pets, Ben 20, and 4,000 others the rest; keys are in the order of time, owners mixed.
+$super->do(q{
+    create function pg_temp.key(n bigint) returns uuid language sql as
+    $$ select (lpad(to_hex(1700000000000 + n), 12, '0') || '7000a' || lpad(to_hex(n), 15, '0'))::uuid $$;
+    insert into pets.account (id, email, display_name)
+    select pg_temp.key(n), 'u' || n || '@example.org', 'U' from generate_series(1, 4000) n;
+    insert into pets.session (id, account_id, expires_at)
+    select pg_temp.key(10000 + n), pg_temp.key(n), now() + interval '1 h' from generate_series(1, 4000) n;
+    insert into pets.credential (account_id, hash, pepper_id)
+    select pg_temp.key(n), repeat('x', 60), 'p' from generate_series(1, 4000) n});
+$super->do(q{
+    insert into pets.pet (id, owner_id, name, species, weight_grams, microchip, tags)
+    select pg_temp.key(100000 + n), case when n % 5 = 0 then $1::uuid when n % 5000 = 1 then $2::uuid else pg_temp.key(1 + n * 7 % 4000) end,
+           'Pet ' || n, (array['dog', 'cat', 'bird', 'fish', 'rabbit', 'rodent', 'reptile', 'horse', 'other'])[1 + n % 9], n, lpad(n::text, 15, '0'), '{a,b}'
+    from generate_series(1, 100000) n}, undef, $ann->{id}, $ben->{id});
+$super->do(q{
+    insert into pets.pet_history (pet_id, version, action, owner_id, actor_id, new)
+    select id, 1, 'create', owner_id, owner_id, '{}' from pets.pet});
+my @ids = map { $super->selectcol_arrayref('select id from pets.pet where owner_id = $1 order by id desc', undef, $_->{id}) } $ann, $ben;
+my $foreign = $super->selectrow_array(q{select id from pets.pet where owner_id <> all ($1) order by id limit 1}, undef, [map { $_->{id} } $ann, $ben, $ada]);
+
+# Explains a statement as it runs, and undoes it. Returns what is of interest of all nodes of the plan.
+sub plan_of ($role, $person, $name, %argument) {
+    state %dbh;
+    my $dbh       = $dbh{$role} //= $pg->dbh($role);
+    my $statement = statements()->{$name};
+    my @params    = $statement->{params}->@*;
+    my $types     = @params ? '(' . join(', ', map { $_->[1] } @params) . ')' : '';
+    $argument{own} //= $person->{id} if grep { $_->[0] eq 'own' } @params;
+    my @values = map {
+        my $value = delete $argument{ $_->[0] };
+        ref $value ? "'{" . join(',', @$value) . "}'" : $dbh->quote($value)
+    } @params;
+    die "no such parameter: @{[%argument]}" if %argument;
+    $dbh->begin_work;
+    enter($dbh, $person) if $person;
+    $dbh->do("prepare \"$name\" $types as $statement->{sql}") if !$dbh->selectrow_array('select count(*) from pg_prepared_statements where name = $1', undef, $name);
+    my $json = $dbh->selectrow_array("explain (analyze, buffers, timing off, format json) execute \"$name\"" . (@values ? '(' . join(', ', @values) . ')' : ''));
+    my $generic = $dbh->selectrow_array('select generic_plans > 0 and custom_plans = 0 from pg_prepared_statements where name = $1', undef, $name);
+    $dbh->rollback;
+    my $plan  = JSON::PP->new->decode($json)->[0]{Plan};
+    my @nodes = flatten($plan);
+    return {
+        generic  => $generic,
+        rows     => $plan->{'Actual Rows'},
+        buffers  => blocks($plan),
+        seq      => [map { $_->{'Relation Name'} } grep { $_->{'Node Type'} eq 'Seq Scan' } @nodes],
+        bitmap   => [grep { $_->{'Node Type'} =~ /Bitmap/ } @nodes],
+        sorted   => [grep { $_->{'Node Type'} =~ /Sort/ && ($_->{'Actual Rows'} // 0) > 1 } @nodes],
+        used     => [sort map { $_->{'Index Name'} } grep { $_->{'Index Name'} && blocks($_) } @nodes],
+    };
+}
+
+# Blocks that a node and those below it have touched. A branch that is not taken touches none.
+sub blocks ($node) {
+    return $node->{'Shared Hit Blocks'} + $node->{'Shared Read Blocks'};
+}
+
+sub flatten ($node) {
+    return ($node, map { flatten($_) } ($node->{Plans} // [])->@*);
+}
+
+# What every plan has to be; %expected: used (indexes), buffers (at most), rows.
+sub plan_ok ($what, $plan, %expected) {
+    subtest $what => sub {
+        ok $plan->{generic}, 'a generic plan';
+        is_deeply $plan->{seq},    [], 'no sequential scan';
+        is_deeply $plan->{bitmap}, [], 'no bitmap';
+        is_deeply $plan->{sorted}, [], 'nothing is sorted';
+        is_deeply $plan->{used}, $expected{used}, 'exactly these indexes';
+        is $plan->{rows}, $expected{rows}, 'so many rows' if defined $expected{rows};
+        cmp_ok $plan->{buffers}, '<=', $expected{buffers} // 60, "at most @{[$expected{buffers} // 60]} blocks ($plan->{buffers})";
+    };
+    return;
+}
+
+# First on tables that have never been analyzed, as a new database's are.
+for my $statistics ('without statistics', 'with statistics') {
+    $super->do('vacuum (analyze)') if $statistics eq 'with statistics';
+
+    for my $case (['first', undef], ['deep', $ids[0][15_000]]) {
+        my ($page, $before) = @$case;
+        my %page = (before => $before, limit => 21, request_id => 'r');
+        plan_ok "$statistics: $page page of one's own", plan_of('pets_api', $ann, 'pet_list', %page), used => ['pet_owner_id_idx'], rows => 21;
+        plan_ok "$statistics: $page page of everybody's", plan_of('pets_api', $ada, 'pet_list', %page), used => ['pet_pkey'], rows => 21;
+        plan_ok "$statistics: $page page of somebody's, for an ADMIN", plan_of('pets_api', $ada, 'pet_list', %page, owner => $ann->{id}), used => ['pet_owner_id_idx'], rows => 21;
+    }
+    plan_ok "$statistics: a list of few", plan_of('pets_api', $ben, 'pet_list', limit => 101), used => ['pet_owner_id_idx'], rows => scalar $ids[1]->@*;
+    plan_ok "$statistics: of a species", plan_of('pets_api', $ann, 'pet_list', limit => 21, species => 'dog'), used => ['pet_owner_id_idx'], rows => 21, buffers => 400;
+    plan_ok "$statistics: by name, in one's own", plan_of('pets_api', $ben, 'pet_list', limit => 21, q => 'nothing'), used => ['pet_owner_id_idx'], rows => 0;
+
+    my $id = $ids[0][7_000];
+    plan_ok "$statistics: pet_get", plan_of('pets_api', $ann, 'pet_get', id => $id), used => ['pet_pkey'], rows => 1;
+    plan_ok "$statistics: pet_get of another's", plan_of('pets_api', $ann, 'pet_get', id => $foreign), used => ['pet_pkey'], rows => 0;
+    plan_ok "$statistics: pet_get by an ADMIN", plan_of('pets_api', $ada, 'pet_get', id => $id), used => ['pet_pkey'], rows => 1;
+    plan_ok "$statistics: pet_history", plan_of('pets_api', $ann, 'pet_history', id => $id, limit => 21), used => ['pet_history_pkey'], rows => 1;
+    plan_ok "$statistics: pet_history by an ADMIN", plan_of('pets_api', $ada, 'pet_history', id => $id, limit => 21), used => ['pet_history_pkey'], rows => 1;
+    plan_ok "$statistics: pet_create", plan_of('pets_api', $ann, 'pet_create', id => uuid7(), name => 'x', species => 'dog', tags => ['a']), used => [], rows => 1, buffers => 100;
+    plan_ok "$statistics: pet_update", plan_of('pets_api', $ann, 'pet_update', id => $id, if_versions => [1], mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: pet_update by an ADMIN", plan_of('pets_api', $ada, 'pet_update', id => $id, mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey'], rows => 1;
+    plan_ok "$statistics: account_me", plan_of('pets_auth', $ann, 'account_me'), used => ['account_pkey'], rows => 1;
+    plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, lifetime_s => 60), used => ['account_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}), used => ['session_account_id_idx'], rows => 1, buffers => 100;
+}
+
+# enter() hides its plan; what it touches is counted. The owner's policies must not keep it from its indexes.
+{
+    my $dbh = $pg->dbh('pets_api');
+    enter($dbh, $ann) for 1 .. 3;
+    my $json = $dbh->selectrow_array(q{explain (analyze, buffers, timing off, format json) select pets.enter($1, $2, null)} =~ s/\$1/$dbh->quote($ann->{session})/er =~ s/\$2/$dbh->quote($ann->{id})/er);
+    my $plan = JSON::PP->new->decode($json)->[0]{Plan};
+    cmp_ok blocks($plan), '<=', 10, 'enter touches a few blocks of two primary keys';
+}
+
+done_testing;

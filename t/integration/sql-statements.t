@@ -1,0 +1,352 @@
+# What each statement answers and what it leaves behind: rows, history and audit events are counted exactly;
+# and of writers at the same time with the same expectation exactly one wins.
+use v5.36;
+use Test::More;
+use JSON::PP ();
+use Pets::Cluster;
+use Pets::Env qw(test_dir wait_until);
+use Pets::Sql qw(call start_call as enter person uuid7);
+
+my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
+my $super = $pg->dbh;
+my ($api, $auth, $ops) = map { $pg->dbh($_) } qw(pets_api pets_auth pets_ops);
+my ($ann, $ben, $ada) = (person($pg, 'ann@example.org'), person($pg, 'ben@example.org'), person($pg, 'ada@example.org', 'ADMIN'));
+my @pet_columns = qw(id owner_id name species breed sex born_on weight_grams microchip notes tags created_at updated_at version);
+my %bit = (name => 1, species => 2, breed => 4, sex => 8, born_on => 16, weight_grams => 32, microchip => 64, notes => 128, tags => 256);
+my $number = 0;
+
+# A statement in a transaction with an identity; own and request_id are given along.
+sub ask ($person, $name, %argument) {
+    return as($api, $person, sub ($dbh) { call($dbh, $name, own => $person->{id}, request_id => sprintf('%032d', ++$number), address => '192.0.2.7', %argument) });
+}
+
+sub create ($person, %field) {
+    return ask($person, 'pet_create', id => uuid7(), name => 'Rex', species => 'dog', %field)->[0];
+}
+
+sub update ($person, $id, $if_versions, %field) {
+    my $mask = 0;
+    $mask |= $bit{$_} for keys %field;
+    return ask($person, 'pet_update', id => $id, if_versions => $if_versions, mask => $mask, %field);
+}
+
+# The audit events since the last look, as "action outcome actor target".
+sub events () {
+    state $last = 0;
+    my $rows = $super->selectall_arrayref('select id, action, outcome, actor_id, target_type, target_id, request_id, address, detail from pets.audit_event where id > $1 order by id', { Slice => {} }, $last);
+    $last = $rows->[-1]{id} if @$rows;
+    return [map { join ' ', map { $_ // '-' } @$_{qw(action outcome actor_id target_type target_id)} } @$rows] if !wantarray;
+    return @$rows;
+}
+
+sub history ($id) {
+    return $super->selectall_arrayref('select version, action, owner_id, actor_id, old, new from pets.pet_history where pet_id = $1 order by version', { Slice => {} }, $id);
+}
+
+sub state_of ($code) {
+    return 'no error' if eval { $code->(); 1 };
+    return ($@ =~ /^SQLSTATE (\w+)/)[0] // $@;
+}
+
+sub json ($text) { return defined $text ? JSON::PP->new->decode($text) : undef }
+
+events();
+
+subtest 'ready' => sub {
+    is_deeply call($_, 'ready'), [{ schema_version => 1 }], 'says the version of the schema' for $api, $auth;
+};
+
+subtest 'account_register and account_me' => sub {
+    my %new = (id => uuid7(), email => 'Eve@Example.org', display_name => 'Eve', hash => '$2b$12$' . 'e' x 53, pepper_id => 'p2', request_id => 'r1', address => '2001:db8::1');
+    my ($account) = call($auth, 'account_register', %new)->@*;
+    my $times = [delete @$account{qw(created_at updated_at)}];
+    is_deeply $account, { id => $new{id}, email => 'Eve@Example.org', display_name => 'Eve', role => 'USER', state => 'active', version => 1 }, 'a new account is a USER\'s';
+    is $times->[0], $times->[1], 'created and updated at once';
+    my ($event) = events();
+    is_deeply { %$event{qw(action outcome actor_id target_type target_id request_id address detail)} },
+        { action => 'user_created', outcome => 'success', actor_id => $new{id}, target_type => 'account', target_id => $new{id}, request_id => 'r1', address => '2001:db8::1', detail => undef }, 'one event';
+
+    eval { call($auth, 'account_register', %new, id => uuid7(), email => 'eVE@eXAMPLE.ORG') };
+    is $auth->state, '23505', 'the address is taken, whatever its case';
+    like $@, qr/"account_email_key"/, 'by a constraint that has a name';
+    is_deeply scalar(events()), [], 'no event';
+    is_deeply call($auth, 'login_lookup', email => 'EVE@example.ORG'), [{ account_id => $new{id}, state => 'active', role => 'USER', hash => $new{hash}, pepper_id => 'p2' }], 'a login finds it, whatever the case';
+    is_deeply call($auth, 'login_lookup', email => 'nobody@example.org'), [], 'and nobody else';
+
+    my ($me) = as($auth, $ann, sub ($dbh) { call($dbh, 'account_me', own => $ann->{id}) })->@*;
+    is $me->{email}, 'ann@example.org', 'account_me is one\'s own';
+    is_deeply as($auth, $ann, sub ($dbh) { call($dbh, 'account_me', own => $ben->{id}) }), [], 'and nobody else\'s';
+};
+
+subtest 'account_add' => sub {
+    my $id = uuid7();
+    my ($account) = call($ops, 'account_add', id => $id, email => 'root@example.org', display_name => 'Root', role => 'ADMIN', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1', operator => 'alice')->@*;
+    my $real = $super->selectrow_hashref('select id, email, display_name, role, state, created_at, updated_at, version from pets.account where id = $1', undef, $id);
+    $_->{created_at} =~ s/[+]\d\d\z//, $_->{updated_at} =~ s/[+]\d\d\z// for $account, $real;
+    is_deeply $account, $real, 'it answers what was added';
+    my ($event) = events();
+    is $event->{actor_id}, undef, 'nobody of the accounts did it';
+    is_deeply json($event->{detail}), { operator => 'alice', role => 'ADMIN' }, 'but an operator';
+    eval { call($ops, 'account_add', id => uuid7(), email => 'Root@example.org', display_name => 'Root', role => 'USER', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1') };
+    like $@, qr/"account_email_key"/, 'the address is taken';
+    eval { call($ops, 'account_add', id => uuid7(), email => 'x@example.org', display_name => 'X', role => 'GOD', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1') };
+    is $ops->state, '23514', 'there is no such role';
+};
+
+subtest 'sessions' => sub {
+    my $session = uuid7();
+    my ($times) = call($auth, 'session_open', session_id => $session, account_id => $ben->{id}, lifetime_s => 3600, address => '192.0.2.9', user_agent => 'u' x 1000, request_id => 'r2')->@*;
+    ok $times->{created_at} lt $times->{expires_at}, 'opens, with its times';
+    is $super->selectrow_array('select extract(epoch from expires_at - created_at)::int from pets.session where id = $1', undef, $session), 3600, 'for as long as was asked';
+    is $super->selectrow_array('select length(user_agent) from pets.session where id = $1', undef, $session), 256, 'a long user agent is cut';
+    is_deeply scalar(events()), ["authn_login_success success $ben->{id} session $session"], 'one event';
+    $super->do(q{update pets.account set state = 'disabled' where id = $1}, undef, $ben->{id});
+    is_deeply call($auth, 'session_open', session_id => uuid7(), account_id => $ben->{id}, lifetime_s => 3600), [], 'none for a disabled account';
+    $super->do(q{update pets.account set state = 'active' where id = $1}, undef, $ben->{id});
+    is_deeply call($auth, 'session_open', session_id => uuid7(), account_id => uuid7(), lifetime_s => 3600), [], 'none for nobody';
+    is_deeply scalar(events()), [], 'and no events';
+
+    call($auth, 'login_failed', account_id => $ben->{id}, reason => 'password', request_id => 'r3', address => '192.0.2.9');
+    call($auth, 'login_failed', reason => 'unknown');
+    is_deeply scalar(events()), ["authn_login_fail failure $ben->{id} account $ben->{id}", 'authn_login_fail failure - account -'], 'failures are recorded';
+
+    my $close = sub ($person, $id) { as($auth, $person, sub ($dbh) { call($dbh, 'session_close', own => $person->{id}, session_id => $id, request_id => 'r4') }) };
+    is_deeply $close->($ann, $session), [], 'another\'s session is not closed';
+    is $close->({ id => $ben->{id}, session => $session }, $session)->[0]{id}, $session, 'one\'s own is';
+    is state_of(sub { $close->({ id => $ben->{id}, session => $session }, $session) }), 'PE001', 'and then no longer enters';
+    is_deeply scalar(events()), ["session_expired success $ben->{id} session $session"], 'one event';
+    is_deeply $close->($ben, $session), [], 'it is closed once';
+};
+
+subtest 'pet_create and pet_get' => sub {
+    my %field = (name => "R\x{e9}x", species => 'cat', breed => 'none', sex => 'female', born_on => '2020-02-29', weight_grams => 4200, microchip => '900000000000007', notes => "a\n\"b\"", tags => ['a b', 'c,"d"']);
+    my $pet = create($ann, %field);
+    is_deeply { %$pet{keys %field} }, \%field, 'fields come back as they were given';
+    is_deeply [@$pet{qw(owner_id version)}], [$ann->{id}, 1], 'the owner is the caller, the version 1';
+    is $pet->{created_at}, $pet->{updated_at}, 'created and updated at once';
+    is_deeply scalar(events()), ["pet_created success $ann->{id} pet $pet->{id}"], 'one event';
+    my $history = history($pet->{id});
+    is_deeply [map { json($_) } delete @{ $history->[0] }{qw(old new)}], [undef, \%field], 'its history says what it was made of';
+    is_deeply $history, [{ version => 1, action => 'create', owner_id => $ann->{id}, actor_id => $ann->{id} }], 'one row';
+    my $plain = create($ann);
+    is_deeply [@$plain{qw(breed sex born_on weight_grams microchip notes tags)}], [undef, 'unknown', undef, undef, undef, undef, []], 'what is not given is null or its default';
+    events();
+
+    is_deeply ask($ann, 'pet_get', id => $pet->{id}), [$pet], 'the owner reads it';
+    is_deeply ask($ben, 'pet_get', id => $pet->{id}), [], 'another USER does not';
+    is_deeply ask($ann, 'pet_get', id => uuid7()), [], 'nor what is not there';
+    is_deeply scalar(events()), [], 'without an event';
+    is_deeply ask($ada, 'pet_get', id => $pet->{id}), [$pet], 'an ADMIN reads it';
+    is_deeply scalar(events()), ["pet_read success $ada->{id} pet $pet->{id}"], 'which is an event';
+    my $own = create($ada);
+    events();
+    is_deeply ask($ada, 'pet_get', id => $own->{id}), [$own], 'an ADMIN reads his own';
+    is_deeply scalar(events()), [], 'which is none';
+
+    is state_of(sub { create($ben, microchip => $field{microchip}) }), '23505', 'a chip is in one pet only';
+    is state_of(sub { update($ann, $plain->{id}, undef, microchip => $field{microchip}) }), '23505', 'also by an update';
+    is state_of(sub { create($ben, id => $pet->{id}) }), '23505', 'a key is used once';
+    is_deeply scalar(events()), [], 'and what fails leaves nothing';
+    is scalar history($plain->{id})->@*, 1, 'in the history either';
+};
+
+subtest 'pet_update' => sub {
+    my $pet = create($ann, breed => 'mix', tags => ['a'], notes => 'n');
+    events();
+    my ($now) = update($ann, $pet->{id}, undef, name => 'Max')->@*;
+    is $now->{matched}, 1, 'no expectation matches';
+    is_deeply { %$now{@pet_columns} }, { %$pet, name => 'Max', version => 2, updated_at => $now->{updated_at} }, 'only what is in the mask changes, and the version';
+    cmp_ok $now->{updated_at}, 'gt', $pet->{updated_at}, 'and the time';
+    is_deeply scalar(events()), ["pet_updated success $ann->{id} pet $pet->{id}"], 'one event';
+
+    my %all = (name => 'Tom', species => 'cat', breed => undef, sex => 'male', born_on => '2021-01-01', weight_grams => 1, microchip => '900000000000008', notes => undef, tags => ['x', 'y']);
+    ($now) = update($ann, $pet->{id}, [2], %all)->@*;
+    is_deeply { %$now{ keys %all } }, \%all, 'all fields at once, nulls too';
+    ($now) = update($ann, $pet->{id}, [1, 3, 9])->@*;
+    is_deeply [@$now{qw(matched version)}], [1, 4], 'one of several versions matches; a change of nothing is a version too';
+    my @before = (scalar(events()), history($pet->{id}));
+    for my $versions ([3], [1, 2, 5], []) {
+        my ($same) = update($ann, $pet->{id}, $versions, name => 'Never')->@*;
+        is_deeply $same, { %$now, matched => 0 }, 'no match with ' . (join(' or ', @$versions) || 'nothing') . ': the pet as it is';
+    }
+    is_deeply [scalar(events()), history($pet->{id})], [[], $before[1]], 'and nothing was written';
+    is_deeply update($ben, $pet->{id}, undef, name => 'Never'), [], 'not for another USER';
+    is_deeply update($ann, uuid7(), undef, name => 'Never'), [], 'nor what is not there';
+    is_deeply scalar(events()), [], 'without an event';
+    ($now) = update($ada, $pet->{id}, [4], name => 'Ada was here')->@*;
+    is_deeply [@$now{qw(matched owner_id version)}], [1, $ann->{id}, 5], 'an ADMIN changes it, and it stays the owner\'s';
+    is_deeply scalar(events()), ["pet_updated success $ada->{id} pet $pet->{id}"], 'which is one event';
+
+    my $history = history($pet->{id});
+    is_deeply [map { "$_->{version} $_->{action}" } @$history], ['1 create', map { "$_ update" } 2 .. 5], 'every version is in the history';
+    is_deeply [map { $_->{actor_id} } @$history], [($ann->{id}) x 4, $ada->{id}], 'with the one who made it';
+    is_deeply json($history->[$_]{old}), json($history->[$_ - 1]{new}), "version $history->[$_]{version} begins where the one before ended" for 1 .. 4;
+    is json($history->[-1]{new})->{name}, 'Ada was here', 'and the last is the pet';
+};
+
+subtest 'pet_delete and pet_history' => sub {
+    my $pet = create($ann);
+    my ($now) = update($ann, $pet->{id}, undef, name => 'Max')->@*;
+    events();
+    is_deeply ask($ben, 'pet_delete', id => $pet->{id}), [], 'not by another USER';
+    is_deeply ask($ann, 'pet_delete', id => $pet->{id}, if_versions => [1]), [{ %$now, matched => 0 }], 'not when the version is another';
+    is_deeply [scalar(events()), scalar history($pet->{id})->@*], [[], 2], 'nothing was written';
+    is_deeply ask($ann, 'pet_delete', id => $pet->{id}, if_versions => [2]), [{ %$now, matched => 1 }], 'it is deleted';
+    is_deeply scalar(events()), ["pet_deleted success $ann->{id} pet $pet->{id}"], 'one event';
+    is_deeply ask($ann, 'pet_get', id => $pet->{id}), [], 'it is gone';
+    is_deeply ask($ann, 'pet_delete', id => $pet->{id}), [], 'and is not deleted again';
+    is_deeply update($ann, $pet->{id}, undef, name => 'Never'), [], 'nor changed';
+
+    my $rows = ask($ann, 'pet_history', id => $pet->{id}, limit => 101);
+    is_deeply [map { "$_->{version} $_->{action}" } @$rows], ['3 delete', '2 update', '1 create'], 'its history stays, newest first';
+    is_deeply [json($rows->[0]{old}), $rows->[0]{new}], [json($rows->[1]{new}), undef], 'and ends with what it was';
+    is_deeply scalar(events()), [], 'the owner reads it without an event';
+    is_deeply [map { $_->{version} } ask($ann, 'pet_history', id => $pet->{id}, limit => 2)->@*], [3, 2], 'a page';
+    is_deeply [map { $_->{version} } ask($ann, 'pet_history', id => $pet->{id}, before_version => 2, limit => 2)->@*], [1], 'the page after it';
+    is_deeply ask($ben, 'pet_history', id => $pet->{id}, limit => 101), [], 'not for another USER';
+    is_deeply ask($ann, 'pet_history', id => uuid7(), limit => 101), [], 'nor of what never was';
+    is_deeply scalar(events()), [], 'without an event';
+    is scalar ask($ada, 'pet_history', id => $pet->{id}, limit => 101)->@*, 3, 'an ADMIN reads it';
+    is_deeply scalar(events()), ["pet_history_read success $ada->{id} pet $pet->{id}"], 'which is one event';
+    ($pet) = create($ben);
+    events();
+    is ask($ada, 'pet_delete', id => $pet->{id})->[0]{matched}, 1, 'an ADMIN deletes';
+    is_deeply scalar(events()), ["pet_deleted success $ada->{id} pet $pet->{id}"], 'which is one event';
+    is history($pet->{id})->[-1]{owner_id}, $ben->{id}, 'and the history stays the owner\'s';
+};
+
+subtest 'pet_list' => sub {
+    my ($cat, $dan) = (person($pg, 'cat@example.org'), person($pg, 'dan@example.org'));
+    my @pets = map { create($cat, name => "Pet $_", species => $_ % 2 ? 'dog' : 'cat') } 1 .. 9;
+    my @other = map { create($dan, name => "100%_R\x{c9}X $_") } 1 .. 3;
+    events();
+    my $ids = sub ($person, %argument) { [map { $_->{id} } ask($person, 'pet_list', limit => 101, %argument)->@*] };
+    my $all = [map { $_->{id} } reverse @pets];
+    is_deeply ask($cat, 'pet_list', limit => 101), [reverse @pets], 'one\'s own, newest first, whole';
+    is_deeply $ids->($cat, limit => 4), [@$all[0 .. 3]], 'a page';
+    is_deeply $ids->($cat, limit => 4, before => $all->[3]), [@$all[4 .. 7]], 'the next';
+    is_deeply $ids->($cat, limit => 4, before => $all->[7]), [$all->[8]], 'the last';
+    is_deeply $ids->($cat, limit => 4, before => $all->[8]), [], 'none after it';
+    is_deeply $ids->($cat, species => 'cat'), [map { $_->{id} } grep { $_->{species} eq 'cat' } reverse @pets], 'of a species';
+    is_deeply $ids->($cat, q => 'pET 7'), [$pets[6]{id}], 'by a piece of the name, in any case';
+    is_deeply $ids->($dan, q => "%_r\x{e9}x"), [map { $_->{id} } reverse @other], 'taken literally, in any script';
+    is_deeply $ids->($dan, q => '%x'), [], 'without wildcards';
+    is_deeply $ids->($cat, owner => $dan->{id}), $all, 'a USER\'s filter on the owner is not honoured';
+    is_deeply scalar(events()), [], 'without events';
+
+    my $total = $super->selectrow_array('select count(*) from pets.pet');
+    is scalar $ids->($ada)->@*, $total, 'an ADMIN sees all';
+    my ($event) = events();
+    is_deeply [@$event{qw(action actor_id target_id)}, json($event->{detail})], ['pet_list', $ada->{id}, undef, { limit => 100, before => undef, species => undef, q => undef }], 'which is one event';
+    is_deeply $ids->($ada), [sort { $b cmp $a } $ids->($ada)->@*], 'newest first';
+    events();
+    is_deeply $ids->($ada, owner => $dan->{id}, limit => 3, before => $other[2]{id}, species => 'dog', q => 'x'), [map { $_->{id} } reverse @other[0, 1]], 'those of somebody';
+    ($event) = events();
+    is_deeply [@$event{qw(action target_type target_id)}, json($event->{detail})], ['pet_list', 'account', $dan->{id}, { limit => 2, before => $other[2]{id}, species => 'dog', q => 'x' }], 'which is one event, and says whose';
+    my $own = $ids->($ada, owner => $ada->{id});
+    is_deeply [map { $_->{owner_id} } ask($ada, 'pet_list', owner => $ada->{id}, limit => 101)->@*], [($ada->{id}) x @$own], 'his own';
+    is_deeply scalar(events()), [], 'which are none';
+    is_deeply call($api, 'pet_list', own => $cat->{id}, limit => 101), [], 'nobody sees nothing';
+};
+
+# Two connections of the same person, each in a transaction of its own.
+sub writers (@people) {
+    my @dbh = map { $pg->dbh('pets_api') } @people;
+    for my $n (0 .. $#dbh) {
+        $dbh[$n]->begin_work;
+        enter($dbh[$n], $people[$n]);
+    }
+    return @dbh;
+}
+
+# Sends a statement without waiting; the answer comes from finish.
+sub send_off ($dbh, $person, $name, %argument) {
+    return start_call($dbh, { pg_async => 1 }, $name, own => $person->{id}, %argument);
+}
+
+sub finish ($dbh, $sth) {
+    $dbh->pg_result;
+    my $rows = $sth->fetchall_arrayref({});
+    $dbh->commit;
+    return $rows;
+}
+
+sub wait_for_lock ($dbh) {
+    wait_until { $super->selectrow_array(q{select count(*) from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'}, undef, $dbh->{pg_pid}) } 10, 'the second writer to wait';
+    return;
+}
+
+subtest 'one after the other' => sub {
+    my @second = (
+        ['the same version',   'pet_update', { if_versions => [1], mask => $bit{name}, name => 'second' }, [0, 2]],
+        ['no expectation',     'pet_update', { mask => $bit{notes}, notes => 'second' },                  [1, 3]],
+        ['the next version',   'pet_update', { if_versions => [2], mask => $bit{name}, name => 'second' }, [1, 3]],
+        ['a deletion of it',   'pet_delete', { if_versions => [1] },                                      [0, 2]],
+        ['a deletion of any',  'pet_delete', {},                                                          [1, 2]],
+    );
+    for my $case (@second) {
+        my ($what, $name, $argument, $answer) = @$case;
+        my $pet = create($ann, breed => 'kept');
+        my ($one, $two) = writers($ann, $ann);
+        my ($first) = call($one, 'pet_update', own => $ann->{id}, id => $pet->{id}, if_versions => [1], mask => $bit{name}, name => 'first')->@*;
+        is $first->{matched}, 1, "$what: the first writes";
+        my $sth = send_off($two, $ann, $name, id => $pet->{id}, %$argument);
+        wait_for_lock($two);
+        $one->commit;
+        my ($row) = finish($two, $sth)->@*;
+        is_deeply [@$row{qw(matched version)}], $answer, "$what: the second waits, and sees what the first has made";
+        is $row->{name}, $argument->{name} && $answer->[0] ? 'second' : 'first', "$what: nothing of the first is lost";
+        is $row->{breed}, 'kept', "$what: or of what was before";
+        my $history = history($pet->{id});
+        is scalar @$history, 2 + $answer->[0], "$what: as many versions as changes";
+        is_deeply json($history->[-1]{old}), json($history->[-2]{new}), "$what: the history has no gap" if $answer->[0];
+    }
+
+    my $pet = create($ann);
+    my ($one, $two) = writers($ann, $ann);
+    call($one, 'pet_delete', own => $ann->{id}, id => $pet->{id});
+    my $sth = send_off($two, $ann, 'pet_update', id => $pet->{id}, mask => $bit{name}, name => 'late');
+    wait_for_lock($two);
+    $one->commit;
+    is_deeply finish($two, $sth), [], 'an update that waited for a deletion finds nothing';
+
+    $pet = create($ann);
+    ($one, $two) = writers($ann, $ann);
+    call($one, 'pet_update', own => $ann->{id}, id => $pet->{id}, if_versions => [1], mask => $bit{name}, name => 'undone');
+    $sth = send_off($two, $ann, 'pet_update', id => $pet->{id}, if_versions => [1], mask => $bit{name}, name => 'done');
+    wait_for_lock($two);
+    $one->rollback;
+    is_deeply [@{ finish($two, $sth)->[0] }{qw(matched version name)}], [1, 2, 'done'], 'when the first gives up the second has it';
+};
+
+subtest 'all at once' => sub {
+    my ($rounds, @people) = (40, $ann, $ada, $ann);
+    my @dbh = map { $pg->dbh('pets_api') } @people;
+    my (%won, %lost);
+    for my $round (1 .. $rounds) {
+        my $pet = create($ann);
+        for my $n (0 .. $#dbh) {
+            $dbh[$n]->begin_work;
+            enter($dbh[$n], $people[$n]);
+        }
+        my @sth = map { send_off($dbh[$_], $people[$_], 'pet_update', id => $pet->{id}, if_versions => [1], mask => $bit{name}, name => "writer $_") } 0 .. $#dbh;
+        my %waiting = map { $_ => 1 } 0 .. $#dbh;
+        my @winners;
+        while (%waiting) {
+            wait_until { grep { $dbh[$_]->pg_ready } keys %waiting } 10, 'a writer';
+            for my $n (grep { $dbh[$_]->pg_ready } keys %waiting) {
+                my ($row) = finish($dbh[$n], $sth[$n])->@*;
+                push @winners, $n if $row->{matched};
+                delete $waiting{$n};
+            }
+        }
+        $won{ scalar @winners }++;
+        my ($row) = ask($ann, 'pet_get', id => $pet->{id})->@*;
+        $lost{$round} = $row if @winners == 1 && ($row->{version} != 2 || $row->{name} ne "writer $winners[0]");
+        $lost{$round} = 'history' if history($pet->{id})->@* != 2;
+    }
+    is_deeply \%won, { 1 => $rounds }, "of three writers exactly one wins, $rounds times";
+    is_deeply \%lost, {}, 'and the pet and its history are his';
+};
+
+done_testing;
