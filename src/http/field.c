@@ -61,7 +61,8 @@ static void check_string(const struct field *field, const struct text *text,
     check_length(field, length, place);
     if (!utf8_printable(text->bytes, text->length, lines))
         wrong(place, "invalid_characters", "Control characters are not allowed.");
-    else if (field->check != NULL && length > 0 && !field->check(text->bytes, text->length))
+    else if (field->check != NULL && length >= field->min && length <= field->max
+        && !field->check(text->bytes, text->length))
         wrong(place, "invalid_format", "The text has not the expected form.");
 }
 

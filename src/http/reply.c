@@ -59,8 +59,13 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     const char *allow = reply->allow;
     struct arena *arena = reply->body.arena;
     struct json_out *json = &reply->json;
+    bool media = err == ERR_UNSUPPORTED_MEDIA_TYPE;
+    const char *accept_post = media ? reply->accept_post : NULL;
+    const char *accept_patch = media ? reply->accept_patch : NULL;
 
     reply_init(reply, arena);
+    reply->accept_post = accept_post;
+    reply->accept_patch = accept_patch;
     reply->allow = err == ERR_METHOD_NOT_ALLOWED ? allow : NULL;
     reply->status = info->status;
     reply->content_type = "application/problem+json";

@@ -47,7 +47,7 @@ bool utf8_printable(const char *text, size_t length, bool lines)
 
         if (lines && (point == '\n' || point == '\r' || point == '\t'))
             continue;
-        if (point < 0x20 || point == 0x7f)
+        if (point < 0x20 || (point >= 0x7f && point <= 0x9f))
             return false;
         if ((point & 0xfffe) == 0xfffe || (point >= 0xfdd0 && point <= 0xfdef))
             return false;
