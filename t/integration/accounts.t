@@ -23,7 +23,7 @@ sub everywhere ($who, $expect, $name) {
 
 subtest 'register' => sub {
     my $reply = $client->register('Ann.Lee@Example.org', $secret, 'Ann Lee');
-    is $reply->status, 201, '201' or return diag $reply->summary;
+    is $reply->status, 201, 'status 201' or return diag $reply->summary;
     is $reply->location, '/v1/me', 'Location';
     my $account = $reply->json;
     is_deeply [sort keys %$account], [sort qw(id email display_name role state created_at updated_at version)], 'these fields and no others';
@@ -34,7 +34,7 @@ subtest 'register' => sub {
     my $ann = $client->login('ann.lee@example.org', $secret);
     is_deeply $ann->get('/v1/me')->json, $account, 'logged in with the address in another case: the same account';
     is $client->register('ANN.LEE@example.ORG', $secret)->code, 'email_taken', 'the address is taken, in any case';
-    is $client->register('ann.lee@example.org', $secret)->status, 409, '409';
+    is $client->register('ann.lee@example.org', $secret)->status, 409, 'status 409';
 };
 
 subtest 'what cannot be registered' => sub {
@@ -143,7 +143,7 @@ subtest 'logging in' => sub {
     my $email = 'login@example.org';
     $client->register($email, $secret);
     my $reply = $client->post('/v1/auth/login', { email => $email, password => $secret }, headers => { 'user-agent' => 'x' x 2000 });
-    is $reply->status, 200, '200' or return diag $reply->summary;
+    is $reply->status, 200, 'status 200' or return diag $reply->summary;
     is_deeply [sort keys $reply->json->%*], [sort qw(access_token token_type expires_in session_id)], 'the fields';
     is $reply->json->{token_type}, 'Bearer', 'Bearer';
     is $reply->json->{expires_in}, 600, 'ten minutes';

@@ -12,7 +12,7 @@ my $uuid    = qr/\A[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 
 subtest 'create' => sub {
     my $reply = $ann->post('/v1/pets', { name => 'Rex', species => 'dog' });
-    is $reply->status, 201, '201' or return diag $reply->summary;
+    is $reply->status, 201, 'status 201' or return diag $reply->summary;
     is $reply->type, 'application/json', 'JSON';
     my $pet = $reply->json;
     is_deeply [sort keys %$pet],
@@ -32,7 +32,7 @@ subtest 'create' => sub {
 subtest 'read' => sub {
     my $pet = $service->pet($ann, name => 'Momo', species => 'cat');
     my $reply = $ann->get("/v1/pets/$pet->{id}");
-    is $reply->status, 200, '200';
+    is $reply->status, 200, 'status 200';
     is $reply->etag, '"1"', 'ETag';
     is_deeply $reply->json, $pet, 'as created';
     is $ann->get('/v1/pets/' . uc $pet->{id})->status, 200, 'a UUID in upper case is the same';
@@ -46,7 +46,7 @@ subtest 'PUT replaces' => sub {
     my $pet = $service->pet($ann, name => 'A', species => 'cat', breed => 'b', sex => 'male', born_on => '2020-01-01',
         weight_grams => 10, notes => 'n', tags => ['x', 'y']);
     my $reply = $ann->put("/v1/pets/$pet->{id}", { name => 'B', species => 'dog', weight_grams => 11 });
-    is $reply->status, 200, '200' or return diag $reply->summary;
+    is $reply->status, 200, 'status 200' or return diag $reply->summary;
     is $reply->etag, '"2"', 'ETag';
     my $got = $reply->json;
     is_deeply { map { $_ => $got->{$_} } qw(name species breed sex born_on weight_grams notes tags version) },
@@ -100,7 +100,7 @@ subtest 'DELETE' => sub {
     my $pet = $service->pet($ann);
     my $path = "/v1/pets/$pet->{id}";
     my $reply = $ann->delete($path);
-    is $reply->status, 204, '204';
+    is $reply->status, 204, 'status 204';
     is $reply->body, '', 'and nothing more';
     is $ann->get($path)->status, 404, 'it is gone';
     is $ann->delete($path)->status, 404, 'twice is 404';

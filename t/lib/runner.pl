@@ -413,7 +413,7 @@ sub show_log ($test) {
     open my $in, '<', "$test->{dir}.log" or return;
     chomp(my @lines = <$in>);
     if (!$option{verbose}) {
-        my @keep = grep { !/^\s*ok \d+/ && !/^\s*1\.\.\d+$/ } @lines;
+        my @keep = grep { !/^\s*(?:ok \d+|1\.\.\d+$|# Subtest: )/ } @lines;
         my $most = 60;
         if (@keep > $most) {
             @keep = (@keep[0 .. 19], '[...]', @keep[-($most - 20) .. -1]);
