@@ -1,5 +1,6 @@
 libpets_a_SOURCES += \
 	src/api/accounts.c src/api/accounts.h \
+	src/api/html.c src/api/html.h \
 	src/api/metrics.c src/api/metrics.h \
 	src/api/ops.c src/api/ops.h \
 	src/api/pets.c src/api/pets.h \
@@ -9,4 +10,7 @@ libpets_a_SOURCES += \
 	src/api/status.c src/api/status.h \
 	src/api/status_html.c src/api/status_html.h \
 	src/api/status_json.c \
-	src/api/status_text.c
+	src/api/status_style.c \
+	src/api/status_tables.c \
+	src/api/status_text.c \
+	src/api/status_tiles.c

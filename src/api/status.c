@@ -58,6 +58,36 @@ const char *status_statement(const struct request_entry *entry)
                : statements[entry->statement].name;
 }
 
+/* --- words --- */
+
+const char *status_duration(int64_t us, char *text)
+{
+    if (us < 0)
+        snprintf(text, STATUS_WORD, "-");
+    else if (us == INT64_MAX)
+        snprintf(text, STATUS_WORD, "> 10 s");
+    else if (us < 1000)
+        snprintf(text, STATUS_WORD, "%" PRId64 " us", us);
+    else if (us < 1000000)
+        snprintf(text, STATUS_WORD, "%.3g ms", (double)us / 1e3);
+    else
+        snprintf(text, STATUS_WORD, "%.3g s", (double)us / 1e6);
+    return text;
+}
+
+const char *status_age(int64_t us, char *text)
+{
+    int64_t s = MAX(us, 0) / 1000000;
+
+    if (s >= 86400)
+        snprintf(text, STATUS_WORD, "%" PRId64 "d %02d:%02d:%02d", s / 86400, (int)(s / 3600 % 24),
+            (int)(s / 60 % 60), (int)(s % 60));
+    else
+        snprintf(text, STATUS_WORD, "%02d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60),
+            (int)(s % 60));
+    return text;
+}
+
 /* --- estimates --- */
 
 int64_t status_quantile(const struct status_answers *answers, double q)
@@ -231,6 +261,11 @@ static void take_workers(
 
 /* --- health --- */
 
+bool status_stuck(const struct status_worker *worker)
+{
+    return worker->state != WORKER_STARTING && worker->silent_us > SILENT_US;
+}
+
 static void judge(struct status *status, enum status_health health, const char *reason)
 {
     if (status->health != HEALTH_OK)
@@ -244,7 +279,7 @@ static void judge_workers(struct status *status, struct arena *arena)
     for (size_t i = 0; i < status->worker_count; i++) {
         const struct status_worker *worker = &status->workers[i];
 
-        if (worker->kind == WORKER_POOL && worker->silent_us > SILENT_US)
+        if (status_stuck(worker))
             judge(status, HEALTH_DEGRADED,
                 arena_format(arena,
                     "Worker %" PRId32 " is stuck: nothing from it for %" PRId64 " s.", worker->pid,

@@ -77,6 +77,15 @@ const struct status *status_take(struct exchange *exchange);
 
 const char *status_health_name(enum status_health health);
 
+/* Whether its loop has stopped going round: in a system call, a library, or an endless loop. */
+bool status_stuck(const struct status_worker *worker);
+
+/* For people, into a buffer of STATUS_WORD bytes, which is returned: "950 us", "1.25 ms", "12.5 s";
+ * "-" for -1. And "04:05:06", "3d 04:05:06". */
+enum { STATUS_WORD = 24 };
+const char *status_duration(int64_t us, char *text);
+const char *status_age(int64_t us, char *text);
+
 /* "GET /v1/pets/{id}"; NULL when no route matched. In static storage, until the next call. */
 const char *status_route(unsigned route);
 

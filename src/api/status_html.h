@@ -9,4 +9,21 @@
 
 void status_html(const struct status *status, struct exchange *exchange);
 
+/* --- its parts, each in a file --- */
+
+/* The CSS, without anything that XML would want escaped. */
+extern const char status_style[];
+
+/* The word and the colour of each stage. */
+struct status_shade {
+    const char *name, *colour;
+};
+extern const struct status_shade status_stages[STAGE_COUNT];
+
+/* A tile for each worker. */
+void status_tiles(struct buf *out, const struct status *status);
+
+/* Routes and counters. */
+void status_tables(struct buf *out, const struct status *status);
+
 #endif

@@ -4,41 +4,9 @@
  */
 #include "api/status.h"
 
-enum { DURATION_SIZE = 24 };
-
-/* 950 us, 1.25 ms, 12.5 s: three digits are enough for people. */
-static const char *duration(int64_t us, char *text)
-{
-    if (us < 0)
-        snprintf(text, DURATION_SIZE, "-");
-    else if (us == INT64_MAX)
-        snprintf(text, DURATION_SIZE, "> 10 s");
-    else if (us < 1000)
-        snprintf(text, DURATION_SIZE, "%" PRId64 " us", us);
-    else if (us < 1000000)
-        snprintf(text, DURATION_SIZE, "%.3g ms", (double)us / 1e3);
-    else
-        snprintf(text, DURATION_SIZE, "%.3g s", (double)us / 1e6);
-    return text;
-}
-
-/* 3d 04:05:06 */
-static const char *age(int64_t us, char *text)
-{
-    int64_t s = MAX(us, 0) / 1000000;
-
-    if (s >= 86400)
-        snprintf(text, DURATION_SIZE, "%" PRId64 "d %02d:%02d:%02d", s / 86400,
-            (int)(s / 3600 % 24), (int)(s / 60 % 60), (int)(s % 60));
-    else
-        snprintf(text, DURATION_SIZE, "%02d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60),
-            (int)(s % 60));
-    return text;
-}
-
 static void put_pool(struct buf *out, const struct status *status)
 {
-    char text[DURATION_SIZE];
+    char text[STATUS_WORD];
 
     buf_printf(out, "pets-api %s   pool %s   %s%s%s\n\n", status->version, status->pool,
         status_health_name(status->health), status->reason == NULL ? "" : ": ",
@@ -46,7 +14,7 @@ static void put_pool(struct buf *out, const struct status *status)
     buf_printf(out,
         "%-16sup %s, master %" PRId32 ", generation %" PRIu32 ", reloads %" PRIu64 " done %" PRIu64
         " failed\n",
-        "process", age(status->uptime_us, text), status->master_pid, status->generation,
+        "process", status_age(status->uptime_us, text), status->master_pid, status->generation,
         status->reloads, status->reloads_failed);
 }
 
@@ -85,17 +53,19 @@ static void put_classes(struct buf *out, const uint64_t *classes)
 static void put_latency(
     struct buf *out, const char *name, const struct status_answers *answers, int64_t window_us)
 {
-    char p50[DURATION_SIZE], p90[DURATION_SIZE], p99[DURATION_SIZE], slowest[DURATION_SIZE];
+    char p50[STATUS_WORD], p90[STATUS_WORD], p99[STATUS_WORD], slowest[STATUS_WORD];
 
     buf_printf(out, "%-16s%12" PRIu64 "%12.1f%12s%12s%12s%12s\n", name, answers->requests,
         window_us > 0 ? (double)answers->requests * 1e6 / (double)window_us : 0.0,
-        duration(status_quantile(answers, 0.5), p50), duration(status_quantile(answers, 0.9), p90),
-        duration(status_quantile(answers, 0.99), p99), duration(status_slowest(answers), slowest));
+        status_duration(status_quantile(answers, 0.5), p50),
+        status_duration(status_quantile(answers, 0.9), p90),
+        status_duration(status_quantile(answers, 0.99), p99),
+        status_duration(status_slowest(answers), slowest));
 }
 
 static void put_answers(struct buf *out, const struct status *status)
 {
-    char name[DURATION_SIZE];
+    char name[STATUS_WORD];
 
     buf_printf(out, "\n%-16s%12s%12s%12s%12s%12s%12s\n", "LATENCY", "requests", "a second", "p50",
         "p90", "p99", "slowest <=");
@@ -136,27 +106,29 @@ static void put_counters(struct buf *out, const struct status *status)
 
 static void put_entry(struct buf *out, const struct request_entry *entry, int64_t now_us)
 {
-    char whole[DURATION_SIZE], here[DURATION_SIZE];
+    char whole[STATUS_WORD], here[STATUS_WORD];
     const char *route = status_route(entry->route), *statement = status_statement(entry);
 
     buf_printf(out, "        %-32s  %-28s %s in %s", entry->request_id, route == NULL ? "-" : route,
-        duration(MAX(now_us - entry->stage_us, 0), here), stage_name((enum stage)entry->stage));
+        status_duration(MAX(now_us - entry->stage_us, 0), here),
+        stage_name((enum stage)entry->stage));
     if (statement != NULL)
         buf_printf(out, " (%s, backend %" PRId32 ")", statement, entry->backend_pid);
-    buf_printf(out, ", %s in all\n", duration(MAX(now_us - entry->started_us, 0), whole));
+    buf_printf(out, ", %s in all\n", status_duration(MAX(now_us - entry->started_us, 0), whole));
 }
 
 static void put_worker(struct buf *out, const struct status_worker *worker, int64_t now_us)
 {
-    char old[DURATION_SIZE], silent[DURATION_SIZE];
+    char old[STATUS_WORD], silent[STATUS_WORD];
 
     buf_printf(out,
         "%-8" PRId32 "%-6s%-10s%4" PRIu32 "%14s%10s%6" PRIu32 "%7" PRIu32 "%7" PRIu32 "%4" PRIu32
         "%12" PRIu64 "%9.1f\n",
         worker->pid, worker->kind == WORKER_OPS ? "ops" : "pool", worker_state_name(worker->state),
-        worker->generation, age(worker->age_us, old), duration(worker->silent_us, silent),
-        worker->connections, worker->active, worker->queued, worker->database_ready,
-        worker->requests, (double)MAX(worker->rss_bytes, 0) / 1048576);
+        worker->generation, status_age(worker->age_us, old),
+        status_duration(worker->silent_us, silent), worker->connections, worker->active,
+        worker->queued, worker->database_ready, worker->requests,
+        (double)MAX(worker->rss_bytes, 0) / 1048576);
     for (size_t i = 0; i < worker->entry_count; i++)
         put_entry(out, &worker->entries[i], now_us);
 }
