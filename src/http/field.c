@@ -307,7 +307,7 @@ void field_read_parameter(const struct field *field, const char *text, size_t le
     }
     errno = 0;
     value->number = strtoll(text, &end, 10);
-    if (length == 0 || *end != '\0' || errno != 0 || text[0] < '0' || text[0] > '9')
+    if (length == 0 || end != text + length || errno != 0 || text[0] < '0' || text[0] > '9')
         wrong(&place, "wrong_type", "An integer is needed.");
     else
         check_range(field, value->number, &place);
