@@ -21,13 +21,13 @@ cmp_ok scalar @routes, '>', 10, 'lists them';
 # What is sent, and the status for each of the four. A fresh pet of the owner's stands for {id}.
 my %pet    = (name => 'Pet', species => 'dog');
 my $number = 0;
-my $login  = sub { { email => $owner->email, password => $owner->password } };
+my $login  = sub { +{ email => $owner->email, password => $owner->password } };
 my %expect = (
     'api GET /v1/pets'              => { nobody => 401, own => 200, foreign => 200, admin => 200 },
-    'api POST /v1/pets'             => { nobody => 401, own => 201, foreign => 201, admin => 201, body => sub { {%pet} } },
+    'api POST /v1/pets'             => { nobody => 401, own => 201, foreign => 201, admin => 201, body => sub { +{%pet} } },
     'api GET /v1/pets/{id}'         => { nobody => 401, own => 200, foreign => 404, admin => 200 },
-    'api PUT /v1/pets/{id}'         => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { {%pet} } },
-    'api PATCH /v1/pets/{id}'       => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { { name => 'Changed' } } },
+    'api PUT /v1/pets/{id}'         => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { +{%pet} } },
+    'api PATCH /v1/pets/{id}'       => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { +{ name => 'Changed' } } },
     'api DELETE /v1/pets/{id}'      => { nobody => 401, own => 204, foreign => 404, admin => 204 },
     'api GET /v1/pets/{id}/history' => { nobody => 401, own => 200, foreign => 404, admin => 200 },
     'auth GET /v1/me'               => { nobody => 401, own => 200, foreign => 200, admin => 200 },
@@ -78,7 +78,7 @@ subtest 'a foreign pet is just not there' => sub {
     my $pet  = $service->pet($owner, microchip => '276' . '0' x 11 . '7');
     my $none = '019b0000-0000-7000-8000-00000000dead';
     for my $method (qw(GET HEAD PUT PATCH DELETE)) {
-        my %body = $method eq 'PUT' ? (body => {%pet}) : $method eq 'PATCH' ? (body => { name => 'x' }, type => 'application/merge-patch+json') : ();
+        my %body = $method eq 'PUT' ? (body => +{%pet}) : $method eq 'PATCH' ? (body => { name => 'x' }, type => 'application/merge-patch+json') : ();
         my ($foreign, $missing) = map { $other->request($method, "/v1/pets/$_", %body) } $pet->{id}, $none;
         is $foreign->status, $missing->status, "$method: the same status as for none";
         is $foreign->body =~ s/$pet->{id}|"trace_id":"[^"]*"//gr, $missing->body =~ s/$none|"trace_id":"[^"]*"//gr, "$method: the same answer";
@@ -99,7 +99,7 @@ subtest 'what an administrator does to another’s pet is recorded' => sub {
         ['read',    sub { $admin->get($path) }],
         ['history', sub { $admin->get("$path/history") }],
         ['patch',   sub { $admin->patch($path, { name => 'Seen' }) }],
-        ['put',     sub { $admin->put($path, {%pet}) }],
+        ['put',     sub { $admin->put($path, +{%pet}) }],
         ['delete',  sub { $admin->delete($path) }],
     ) {
         my ($name, $function) = @$do;

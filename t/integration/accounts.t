@@ -2,6 +2,7 @@
 # session or changes an account acts on the very next request, in both pools.
 use v5.36;
 use utf8;
+use open qw(:std :encoding(UTF-8));
 use Pets::Env qw(slurp wait_until);
 use Pets::Service;
 use Test::More;

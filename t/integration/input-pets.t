@@ -2,6 +2,7 @@
 # it, everything wrong at once, and whatever is not I-JSON. What is accepted is read again and must be the same.
 use v5.36;
 use utf8;
+use open qw(:std :encoding(UTF-8));
 use JSON::PP ();
 use POSIX qw(strftime);
 use Pets::Env qw(slurp src);

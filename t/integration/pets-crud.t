@@ -2,6 +2,7 @@
 # leave a version and a line of history; nothing is left but the history after DELETE.
 use v5.36;
 use utf8;
+use open qw(:std :encoding(UTF-8));
 use Pets::Service;
 use Test::More;
 

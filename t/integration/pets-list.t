@@ -2,6 +2,7 @@
 # and goes meanwhile; filters; and parameters that are refused by name.
 use v5.36;
 use utf8;
+use open qw(:std :encoding(UTF-8));
 use Pets::Service;
 use Test::More;
 
