@@ -39,9 +39,9 @@ struct query {
     bool admin; /* enter: the account's role is ADMIN */
     struct rows rows;
 
-    /* Private to db.c. */
+    /* Private to db.c and connection.c. */
     struct query *next;
-    struct db_connection *connection;
+    struct connection *connection;
     int64_t submitted_us;
     bool queued;
 };

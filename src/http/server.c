@@ -17,10 +17,10 @@
 
 enum { ARENA_BLOCK = 16384, ARENAS_KEPT = 64, ACCEPTS_A_TURN = 8 };
 
-struct connection {
+struct peer {
     struct watch watch;
     struct server *server;
-    struct connection *next, *previous; /* of all connections */
+    struct peer *next, *previous; /* of all connections */
     struct exchange exchange;
     bool stirred; /* an event came while a request was in flight */
 };
@@ -30,7 +30,7 @@ struct server {
     struct app *app;
     struct watch listener;
     struct tick tick;
-    struct connection *connections;
+    struct peer *connections;
     int count;
     int active;
     int64_t served;
@@ -87,7 +87,7 @@ static void leave_when_empty(struct server *server)
         worker_done(server->worker);
 }
 
-static void close_connection(struct connection *connection)
+static void close_connection(struct peer *connection)
 {
     struct server *server = connection->server;
 
@@ -126,7 +126,7 @@ static void count_served(struct server *server)
 
 static void look_again(void *object)
 {
-    struct connection *connection = object;
+    struct peer *connection = object;
 
     if (connection->watch.fd >= 0 && connection->exchange.state == EXCHANGE_IDLE)
         on_connection(&connection->watch, EPOLLIN | EPOLLRDHUP);
@@ -135,7 +135,7 @@ static void look_again(void *object)
 /* The exchange is over. */
 static void on_over(struct exchange *exchange, bool kept)
 {
-    struct connection *connection = container_of(exchange, struct connection, exchange);
+    struct peer *connection = container_of(exchange, struct peer, exchange);
     struct server *server = connection->server;
 
     give_arena(server, exchange->arena);
@@ -152,7 +152,7 @@ static void on_over(struct exchange *exchange, bool kept)
 
 static void on_connection(struct watch *watch, uint32_t events)
 {
-    struct connection *connection = container_of(watch, struct connection, watch);
+    struct peer *connection = container_of(watch, struct peer, watch);
     struct server *server = connection->server;
     bool ending = (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
 
@@ -177,7 +177,7 @@ static void on_connection(struct watch *watch, uint32_t events)
 
 static int open_connection(struct server *server, int fd)
 {
-    struct connection *connection = calloc(1, sizeof *connection);
+    struct peer *connection = calloc(1, sizeof *connection);
 
     if (connection == NULL)
         base_out_of_memory();
@@ -260,13 +260,13 @@ static void on_listener(struct watch *watch, uint32_t events)
 static void on_tick(struct tick *tick, int64_t now_us)
 {
     struct server *server = container_of(tick, struct server, tick);
-    struct connection *next;
+    struct peer *next;
 
     if (server->listener.fd >= 0 && server->listener.events == 0) {
         server->accept_anyway = true;
         listen_again(server);
     }
-    for (struct connection *connection = server->connections; connection != NULL;
+    for (struct peer *connection = server->connections; connection != NULL;
          connection = next) {
         next = connection->next;
         exchange_check(&connection->exchange, now_us);
@@ -276,7 +276,7 @@ static void on_tick(struct tick *tick, int64_t now_us)
 static void on_leave(struct worker *worker, bool now)
 {
     struct server *server = worker->context;
-    struct connection *next;
+    struct peer *next;
 
     /* Who has been let in by the kernel already is served, unless there is no time for it. */
     while (!now && server->listener.fd >= 0
@@ -284,7 +284,7 @@ static void on_leave(struct worker *worker, bool now)
         continue;
     loop_remove(worker->loop, &server->listener);
     server->leaving_now = now;
-    for (struct connection *connection = server->connections; now && connection != NULL;
+    for (struct peer *connection = server->connections; now && connection != NULL;
          connection = next) {
         next = connection->next;
         if (connection->exchange.state == EXCHANGE_IDLE)
@@ -324,7 +324,7 @@ void server_free(struct server *server)
     if (server == NULL)
         return;
     while (server->connections != NULL) {
-        struct connection *connection = server->connections;
+        struct peer *connection = server->connections;
 
         server->connections = connection->next;
         fastcgi_free(connection->exchange.fastcgi);
