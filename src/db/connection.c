@@ -23,6 +23,7 @@ struct connection {
     struct connection_options options;
     PGconn *pg;
     enum state state;
+    bool started;
     int64_t since_us; /* CONNECTING, PREPARING, BUSY: when it began; DOWN: when to try again */
     int failures;     /* attempts in a row */
     int preparing;    /* the statement whose PREPARE is answered next */
@@ -138,6 +139,7 @@ void connection_start(struct connection *connection)
     char error[ERROR_SIZE] = "";
     char *password = NULL;
 
+    connection->started = true;
     connection->state = CONNECTING;
     connection->since_us = loop_now(connection->options.loop);
     if (config->database.password_file[0] != '\0') {
@@ -446,7 +448,7 @@ void connection_check(struct connection *connection, int64_t now_us)
 
     switch (connection->state) {
     case DOWN:
-        if (now_us >= connection->since_us)
+        if (connection->started && now_us >= connection->since_us)
             connection_start(connection);
         break;
     case CONNECTING:

@@ -15,8 +15,7 @@ struct db {
     struct query **tail;
     int queued;
     int ready;
-    int failures;  /* attempts in a row, over all connections */
-    int unsettled; /* attempts that have to end before it is settled */
+    int failures; /* attempts in a row, over all connections */
     bool settled;
     int count;
     struct connection *connections[];
@@ -101,13 +100,19 @@ static void serve_queue(void *owner)
 
 /* --- connections that come and go --- */
 
+/*
+ * The first attempt has ended, one way or the other. Only now the other connections are made: a worker
+ * can serve with one, and many at once would keep each other, and it, from getting ready.
+ */
 static void settle(struct db *db)
 {
-    if (db->settled || (db->ready == 0 && db->unsettled > 0))
+    if (db->settled)
         return;
     db->settled = true;
     if (db->options.settled != NULL)
         db->options.settled(db->options.context);
+    for (int i = 1; i < db->count; i++)
+        connection_start(db->connections[i]);
 }
 
 static void on_up(void *owner)
@@ -127,7 +132,6 @@ static void on_down(void *owner, bool was_up)
 
     db->ready -= was_up ? 1 : 0;
     db->failures += was_up ? 0 : 1;
-    db->unsettled -= was_up ? 0 : 1;
     publish(db);
     while (db->head != NULL && db->ready == 0 && db->failures > 0)
         fail_head(db, ERR_DATABASE_UNAVAILABLE);
@@ -168,13 +172,12 @@ struct db *db_new(struct loop *loop, const struct db_options *options)
     db->config = options->config;
     db->options = *options;
     db->tail = &db->head;
-    db->count = db->unsettled = options->connections;
+    db->count = options->connections;
     db->tick.run = on_tick;
     loop_add_tick(loop, &db->tick);
     for (int i = 0; i < db->count; i++)
         db->connections[i] = connection_new(&each);
-    for (int i = 0; i < db->count; i++)
-        connection_start(db->connections[i]);
+    connection_start(db->connections[0]);
     return db;
 }
 

@@ -20,7 +20,7 @@ struct db_options {
     int connections;
     unsigned pools;    /* STATEMENT_POOL_* bits: whose statements are prepared */
     struct slot *slot; /* counters; may be NULL */
-    /* Called once, when the first connection is ready, or when all have failed. May be NULL. */
+    /* Called once, when the first attempt to connect has ended, well or badly. May be NULL. */
     void (*settled)(void *context);
     void *context;
 };
