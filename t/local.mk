@@ -18,6 +18,12 @@ t_unit_auth_token_SOURCES = t/unit/auth_token.c t/unit/auth_fixture.c t/unit/aut
 t_unit_auth_token_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
+if HAVE_CHECK
+check_PROGRAMS += t/unit/http_request
+t_unit_http_request_SOURCES = t/unit/http_request.c t/unit/http_fixture.c t/unit/http_fixture.h
+t_unit_http_request_LDADD = $(LDADD) $(CHECK_LIBS)
+endif
+
 # Fuzzers (libFuzzer): `make fuzz` in a tree that was configured with CC=clang and
 # CFLAGS=-fsanitize=fuzzer-no-link. Seeds are in t/data/fuzz.
 EXTRA_PROGRAMS =

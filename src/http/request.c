@@ -1,9 +1,12 @@
 /*
- * request.c: from FastCGI parameters to a request. nginx hands the request line on as it came, so that
- * there is one place that decodes it, and this is the place.
+ * request.c: from FastCGI parameters to a request. nginx hands the request line on as it came, so
+ * that there is one place that decodes it, and this is the place.
  */
 #include "http/request.h"
 
+#include <arpa/inet.h>
+
+#include "base/buf.h"
 #include "base/uuid.h"
 #include "http/utf8.h"
 
@@ -18,7 +21,8 @@ static int hex_digit(char digit)
     return -1;
 }
 
-char *percent_decode(struct arena *arena, const char *text, size_t length, bool plus, size_t *decoded)
+char *percent_decode(
+    struct arena *arena, const char *text, size_t length, bool plus, size_t *decoded)
 {
     char *out = arena_alloc(arena, length + 1);
     size_t at = 0;
@@ -48,14 +52,34 @@ static const char *param(const struct fastcgi *fastcgi, struct arena *arena, con
     return value == NULL || value[0] == '\0' ? NULL : arena_string(arena, value);
 }
 
+/* The address, unless it is that of a Unix socket or otherwise none that the database would take.
+ */
+static const char *take_address(const char *given)
+{
+    struct in6_addr address;
+
+    if (given == NULL)
+        return NULL;
+    return inet_pton(strchr(given, ':') == NULL ? AF_INET : AF_INET6, given, &address) == 1 ? given
+                                                                                            : NULL;
+}
+
+/* A header that is stored as text, unless it is not text. */
+static const char *take_text(const char *given)
+{
+    if (given == NULL || utf8_length(given, strlen(given)) < 0)
+        return NULL;
+    return utf8_printable(given, strlen(given), false) ? given : NULL;
+}
+
 /* The web server's request id, or a new one when there is none or it is not of the known form. */
 static void take_id(struct request *request, const char *given)
 {
     static const char hex[] = "0123456789abcdef";
     struct uuid uuid;
 
-    if (given != NULL && strlen(given) == REQUEST_ID_SIZE - 1
-        && strspn(given, hex) == REQUEST_ID_SIZE - 1) {
+    if (given != NULL && strlen(given) == REQUEST_ID_SIZE - 1 &&
+        strspn(given, hex) == REQUEST_ID_SIZE - 1) {
         memcpy(request->id, given, REQUEST_ID_SIZE);
         return;
     }
@@ -67,16 +91,31 @@ static void take_id(struct request *request, const char *given)
     request->id[REQUEST_ID_SIZE - 1] = '\0';
 }
 
+/* The client may send any bytes here, but the target is shown in JSON and in headers. */
+static const char *clean_target(struct arena *arena, const char *uri, size_t length)
+{
+    struct buf target;
+
+    buf_init(&target, arena, length);
+    for (size_t i = 0; i < length; i++) {
+        if (uri[i] > ' ' && uri[i] < 0x7f && strchr("\"<>\\^`{|}", uri[i]) == NULL)
+            buf_putc(&target, uri[i]);
+        else
+            buf_printf(&target, "%%%02X", (unsigned char)uri[i]);
+    }
+    return target.data;
+}
+
 static enum err take_target(struct request *request, struct arena *arena, const char *uri)
 {
     size_t length = strcspn(uri, "?#"), decoded;
 
-    request->target = arena_copy(arena, uri, length);
+    request->target = clean_target(arena, uri, length);
     request->query = uri[length] == '?' ? arena_string(arena, uri + length + 1) : NULL;
     request->path = percent_decode(arena, uri, length, false, &decoded);
     /* A path with a NUL, or not in UTF-8, names nothing. */
-    if (request->path == NULL || decoded != strlen(request->path)
-        || utf8_length(request->path, decoded) < 0) {
+    if (request->path == NULL || decoded != strlen(request->path) ||
+        utf8_length(request->path, decoded) < 0) {
         request->path = "";
         return ERR_NOT_FOUND;
     }
@@ -90,13 +129,13 @@ enum err request_read(struct request *request, const struct fastcgi *fastcgi, st
 
     take_id(request, fastcgi_param(fastcgi, "REQUEST_ID"));
     request->method = method == NULL ? METHOD_UNKNOWN : method_parse(method);
-    request->address = param(fastcgi, arena, "REMOTE_ADDR");
+    request->address = take_address(param(fastcgi, arena, "REMOTE_ADDR"));
     request->content_type = param(fastcgi, arena, "CONTENT_TYPE");
     request->authorization = param(fastcgi, arena, "HTTP_AUTHORIZATION");
     request->accept = param(fastcgi, arena, "HTTP_ACCEPT");
     request->if_match = param(fastcgi, arena, "HTTP_IF_MATCH");
     request->if_none_match = param(fastcgi, arena, "HTTP_IF_NONE_MATCH");
-    request->user_agent = param(fastcgi, arena, "HTTP_USER_AGENT");
+    request->user_agent = take_text(param(fastcgi, arena, "HTTP_USER_AGENT"));
     return take_target(request, arena, uri == NULL ? "" : uri);
 }
 
@@ -129,15 +168,15 @@ void request_parameters(const struct request *request, const struct field *param
         size_t name_length = MIN(strcspn(at, "="), length), decoded_name, decoded;
         size_t skip = name_length < length ? 1 : 0;
         char *name = percent_decode(arena, at, name_length, true, &decoded_name);
-        char *text = percent_decode(arena, at + name_length + skip, length - name_length - skip, true,
-            &decoded);
+        char *text = percent_decode(
+            arena, at + name_length + skip, length - name_length - skip, true, &decoded);
 
         if (pairs >= PARAMETERS_MAX) {
             violation_add(violations, NULL, NULL, "too_many", "There are too many parameters.");
             return;
         }
-        if (name == NULL || text == NULL || decoded_name != strlen(name)
-            || utf8_length(name, decoded_name) < 0 || utf8_length(text, decoded) < 0)
+        if (name == NULL || text == NULL || decoded_name != strlen(name) ||
+            utf8_length(name, decoded_name) < 0 || utf8_length(text, decoded) < 0)
             violation_add(violations, NULL, NULL, "invalid_characters",
                 "The query string is not percent-encoded UTF-8.");
         else if (length > 0)
@@ -168,8 +207,8 @@ bool media_type_is(const char *content_type, const char *wanted)
         return false;
     at = skip_spaces(at + 1);
     /* JSON has no parameters (RFC 8259 section 11); the one that everybody sends is let pass. */
-    return *at == '\0' || strcasecmp(at, "charset=utf-8") == 0
-        || strcasecmp(at, "charset=\"utf-8\"") == 0;
+    return *at == '\0' || strcasecmp(at, "charset=utf-8") == 0 ||
+           strcasecmp(at, "charset=\"utf-8\"") == 0;
 }
 
 /* How exactly a media range names the type: 3 itself, 2 its group, 1 everything, 0 not at all. */
@@ -198,7 +237,7 @@ static int quality(const char *parameters, size_t length)
         if ((*at != 'q' && *at != 'Q') || at[1] != '=')
             continue;
         value = at[2] == '1' ? 1000 : 0;
-        if (at[3] != '.')
+        if (at[2] == '\0' || at[3] != '.')
             return value;
         for (at += 4; scale > 0 && *at >= '0' && *at <= '9'; at++, scale /= 10)
             value += (*at - '0') * scale;

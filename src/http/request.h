@@ -1,6 +1,6 @@
 /*
- * request.h: a request as it came: its line, the headers that matter, its query string taken apart. All
- * strings are owned by the arena of the exchange.
+ * request.h: a request as it came: its line, the headers that matter, its query string taken apart.
+ * All strings are owned by the arena of the exchange.
  */
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
@@ -14,17 +14,18 @@ enum { REQUEST_ID_SIZE = 33, PARAMETERS_MAX = 32 };
 
 struct request {
     enum method method;
-    const char *target; /* the path as it was sent, without the query string; for `instance` */
-    const char *path;   /* decoded */
-    const char *query;  /* raw; NULL when there is none */
+    const char
+        *target; /* the path as it was sent, without the query string, in ASCII; for `instance` */
+    const char *path;         /* decoded */
+    const char *query;        /* raw; NULL when there is none */
     char id[REQUEST_ID_SIZE]; /* 32 hexadecimal digits, the trace id */
-    const char *address;
+    const char *address;      /* NULL: not an Internet address */
     const char *content_type;
     const char *authorization;
     const char *accept;
     const char *if_match;
     const char *if_none_match;
-    const char *user_agent;
+    const char *user_agent; /* NULL also when it is not text */
     struct fastcgi_body body;
 };
 
@@ -38,10 +39,13 @@ void request_parameters(const struct request *request, const struct field *param
 /* Whether a media type, parameters aside, is the one wanted. Charsets other than UTF-8 are not. */
 bool media_type_is(const char *content_type, const char *wanted);
 
-/* The quality (0 to 1000) that an Accept header gives to a media type (RFC 9110 section 12.5.1). NULL accepts all. */
+/* The quality (0 to 1000) that an Accept header gives to a media type (RFC 9110 section 12.5.1).
+ * NULL accepts all. */
 int accept_quality(const char *accept, const char *media_type);
 
-/* Decodes %XX (and + with `plus`) in place of a copy; NULL when malformed. *length may count NULs. */
-char *percent_decode(struct arena *arena, const char *text, size_t length, bool plus, size_t *decoded);
+/* Decodes %XX (and + with `plus`) in place of a copy; NULL when malformed. *length may count NULs.
+ */
+char *percent_decode(
+    struct arena *arena, const char *text, size_t length, bool plus, size_t *decoded);
 
 #endif

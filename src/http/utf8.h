@@ -9,7 +9,10 @@
 /* The number of code points, or -1 when it is not UTF-8. */
 ptrdiff_t utf8_length(const char *text, size_t length);
 
-/* No control characters (C0, DEL, C1 excepted line breaks and tabs with `lines`) and no noncharacters (RFC 7493). */
+/*
+ * Neither control characters (C0, DEL, C1; with `lines`, line breaks and tabs are let pass) nor noncharacters
+ * (RFC 7493). The text is UTF-8.
+ */
 bool utf8_printable(const char *text, size_t length, bool lines);
 
 #endif
