@@ -15,3 +15,5 @@ STATEMENTS = \
 	sql/statements/ready.sql \
 	sql/statements/session_close.sql \
 	sql/statements/session_open.sql
+
+EXTRA_DIST += sql/README.md sql/schema

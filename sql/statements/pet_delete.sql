@@ -1,13 +1,13 @@
--- pet_delete: Delete a pet, if it still has the expected version.
+-- pet_delete: Delete a pet, if it has an expected version.
 -- pool: api
 -- params: id uuid, own uuid, if_versions int4[], request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
 -- After enter. No row: no such pet, or not the caller's. Else one row, the pet as it
--- was last; matched is false when if_versions is not null and does not hold its version, and
--- then nothing is written. Its history stays, and ends with the version after the
--- last. pet_pkey serves it; the lock is as in pet_update.
+-- was last; matched is false when if_versions is not null and does not hold its
+-- version, and then nothing is written. Its history stays, and ends with the version
+-- after the last. pet_pkey serves it; the lock is as in pet_update.
 
 with target as materialized (
   select id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags,

@@ -1,4 +1,4 @@
--- pet_update: Change some or all fields of a pet, if it still has the expected version.
+-- pet_update: Change some or all fields of a pet, if it has an expected version.
 -- pool: api
 -- params: id uuid, own uuid, if_versions int4[], mask int4, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
@@ -7,8 +7,8 @@
 -- After enter. A field is written when its bit of mask is set: 0 name, 1 species,
 -- 2 breed, 3 sex, 4 born_on, 5 weight_grams, 6 microchip, 7 notes, 8 tags. No row:
 -- no such pet, or not the caller's. Else one row, the pet as it is now; matched is
--- false when if_versions is not null and does not hold its version, and then nothing is written.
--- A match is a new version even when no value differs. pet_pkey serves it.
+-- false when if_versions is not null and does not hold its version, and then nothing
+-- is written. A match is a new version even when no value differs. pet_pkey serves it.
 --
 -- The pet is locked first: of two writers the second waits there, then sees what
 -- the first has made of it, and its version no longer matches. The update finds
