@@ -24,6 +24,12 @@ t_unit_http_request_SOURCES = t/unit/http_request.c t/unit/http_fixture.c t/unit
 t_unit_http_request_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
+if HAVE_CHECK
+check_PROGRAMS += t/unit/ops_status
+t_unit_ops_status_SOURCES = t/unit/ops_status.c
+t_unit_ops_status_LDADD = $(LDADD) $(CHECK_LIBS)
+endif
+
 # Fuzzers (libFuzzer): `make fuzz` in a tree that was configured with CC=clang and
 # CFLAGS=-fsanitize=fuzzer-no-link. Seeds are in t/data/fuzz.
 EXTRA_PROGRAMS =

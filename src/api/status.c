@@ -68,10 +68,12 @@ const char *status_duration(int64_t us, char *text)
         snprintf(text, STATUS_WORD, "> 10 s");
     else if (us < 1000)
         snprintf(text, STATUS_WORD, "%" PRId64 " us", us);
-    else if (us < 1000000)
+    else if (us < 999500)
         snprintf(text, STATUS_WORD, "%.3g ms", (double)us / 1e3);
-    else
+    else if (us < 999500000)
         snprintf(text, STATUS_WORD, "%.3g s", (double)us / 1e6);
+    else
+        snprintf(text, STATUS_WORD, "%.0f s", (double)us / 1e6);
     return text;
 }
 
