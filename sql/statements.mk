@@ -15,5 +15,3 @@ STATEMENTS = \
 	sql/statements/ready.sql \
 	sql/statements/session_close.sql \
 	sql/statements/session_open.sql
-
-EXTRA_DIST += sql/README.md sql/schema
