@@ -8,6 +8,8 @@
 # to all of a session, reaches one place only, and the service is stopped in order, nginx first. When
 # either of the two is killed, the other still ends everything.
 use v5.36;
+use utf8;
+use Encode qw(decode);
 use Fcntl qw(:flock SEEK_SET);
 use File::Path qw(make_path);
 use Getopt::Long qw(GetOptions);
@@ -26,6 +28,7 @@ my $instance = $ENV{PETS_INSTANCE} // "$src/var/quickstart";
 
 my $colour = -t STDOUT && ($ENV{TERM} // 'dumb') ne 'dumb' && !length($ENV{NO_COLOR} // '');
 my ($bold, $dim, $red, $green, $cyan, $plain) = $colour ? ("\e[1m", "\e[2m", "\e[31m", "\e[32m", "\e[36m", "\e[0m") : ('') x 6;
+binmode $_, ':encoding(UTF-8)' for *STDOUT, *STDERR;
 $| = 1;
 
 exit front();
@@ -313,7 +316,7 @@ sub tour_step ($title, $expect, $command, $use = undef) {
     my @tell = map { exists $headers->{ lc $_ } ? "$_: " . $headers->{ lc $_ } : () } qw(Location ETag Link Allow);
     print '  ', $good ? $green : $red, "< $status $headers->{''}", $good ? '' : " (expected $expect)", $plain,
         @tell ? join "${dim} · ${plain}", "   $tell[0]", @tell[1 .. $#tell] : '', "\n";
-    print pretty($body) =~ s/^/    /gmr, "\n" if length $body;
+    print pretty(decode('UTF-8', $body)) =~ s/^/    /gmr, "\n" if length $body;
     my $json = eval { JSON::PP->new->utf8->decode($body) };
     $use->($json) if $good && $use && ref $json;
     return $good;
