@@ -119,8 +119,7 @@ static void check_date(const struct field *field, struct value *value, const str
         wrong(place, "invalid_format", "A date YYYY-MM-DD is needed (RFC 3339).");
         return;
     }
-    /* Somewhere it may be tomorrow already (UTC+14). */
-    if ((field->flags & FIELD_PAST) != 0 && days > date_today() + 1)
+    if ((field->flags & FIELD_PAST) != 0 && days > date_today())
         wrong(place, "in_the_future", "The date must not be in the future.");
     value->number = days;
 }

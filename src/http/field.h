@@ -18,7 +18,7 @@ enum field_type {
     FIELD_WORD,      /* one of words[] */
     FIELD_DIGITS,    /* min..max decimal digits */
     FIELD_INTEGER,   /* min..max */
-    FIELD_DATE,      /* YYYY-MM-DD; not in the future with FIELD_PAST */
+    FIELD_DATE,      /* YYYY-MM-DD; with FIELD_PAST not in the future (by UTC) */
     FIELD_STRINGS,   /* up to `items` strings of min..max characters */
     FIELD_UUID,
     FIELD_CURSOR,    /* query strings only: text, checked by the handler */
