@@ -17,9 +17,10 @@ static const char *const formats[] = {"json", "text", "html", NULL};
 static const char *const media_types[] = {"application/json", "text/plain", "text/html"};
 enum { FORMAT_JSON, FORMAT_TEXT, FORMAT_HTML, FORMATS };
 
+/* ?full says yes, as ?full=1 does. */
 static bool is_flag(const char *text, size_t length)
 {
-    return length == 1 && (text[0] == '0' || text[0] == '1');
+    return length == 0 || text[0] == '0' || text[0] == '1';
 }
 
 const struct field ops_status_parameters[ops_status_parameters_count] = {
