@@ -172,6 +172,7 @@ static void on_connection(struct watch *watch, uint32_t events)
     }
     connection->exchange.arena = take_arena(server);
     server->active++;
+    publish(server);
     exchange_serve(&connection->exchange);
 }
 
