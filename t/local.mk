@@ -30,6 +30,21 @@ t_unit_ops_status_SOURCES = t/unit/ops_status.c
 t_unit_ops_status_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
+if HAVE_CHECK
+check_PROGRAMS += t/unit/base_config t/unit/base_log t/unit/base_memory t/unit/base_secret \
+	t/unit/base_time
+t_unit_base_config_SOURCES = t/unit/base_config.c
+t_unit_base_config_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_base_log_SOURCES = t/unit/base_log.c
+t_unit_base_log_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_base_memory_SOURCES = t/unit/base_memory.c
+t_unit_base_memory_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_base_secret_SOURCES = t/unit/base_secret.c
+t_unit_base_secret_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_base_time_SOURCES = t/unit/base_time.c
+t_unit_base_time_LDADD = $(LDADD) $(CHECK_LIBS)
+endif
+
 # Fuzzers (libFuzzer): `make fuzz` in a tree that was configured with CC=clang and
 # CFLAGS=-fsanitize=fuzzer-no-link. Seeds are in t/data/fuzz.
 EXTRA_PROGRAMS =

@@ -30,7 +30,7 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* printf-like checking of the format argument at position f, its values from position v on. */
-#define PRINTF_LIKE(f, v) __attribute__((format(printf, f, v)))
+#define PRINTF_LIKE(f, v) __attribute__((format(printf, f, v), nonnull(f)))
 
 /* The structure that contains `member` at `pointer`. */
 #define container_of(pointer, type, member)                                                        \

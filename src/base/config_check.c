@@ -143,7 +143,7 @@ const char *config_secret_in_environment(void)
 {
     static char found[64];
 
-    for (char **variable = environ; *variable != NULL; variable++) {
+    for (char **variable = environ; variable != NULL && *variable != NULL; variable++) {
         size_t length = strcspn(*variable, "=");
 
         if (is_libpq_secret(*variable, length) || looks_secret(*variable, length)) {

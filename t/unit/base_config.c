@@ -1,0 +1,394 @@
+/*
+ * base_config.c: every way a configuration can be wrong, as a table of files and of the exact
+ * message that each deserves; that what -T prints can be read again and says the same; and what a
+ * reload may change.
+ */
+#include "base/config.h"
+
+#include <check.h>
+#include <sched.h>
+
+static char path[64];
+static char message[512];
+
+static void write_file(const char *text, size_t length)
+{
+    FILE *file = fopen(path, "w");
+
+    ck_assert_ptr_nonnull(file);
+    ck_assert_uint_eq(fwrite(text, 1, length, file), length);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static struct config *read_text(const char *text)
+{
+    write_file(text, strlen(text));
+    message[0] = '\0';
+    return config_read(path, message, sizeof message);
+}
+
+static void set_up(void)
+{
+    int fd;
+
+    snprintf(path, sizeof path, "/tmp/base_config.XXXXXX");
+    fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static void tear_down(void)
+{
+    unlink(path);
+}
+
+#define API                                                                                        \
+    "[pool]\nname = api\nlisten = /run/pets/api.sock\n"                                            \
+    "[token]\nissuer = https://pets.example\npublic_keys_dir = /etc/pets/keys\n"
+#define AUTH                                                                                       \
+    "[pool]\nname = auth\nlisten = /run/pets/auth.sock\n"                                          \
+    "[token]\nissuer = https://pets.example\npublic_keys_dir = /etc/pets/keys\n"
+
+/* "%s" is the path of the file. */
+static const struct {
+    const char *text;
+    const char *message;
+} bad[] = {
+    {"", "%s: pool.name: is missing; allowed: one of api, auth, ops"},
+    {"[pool]\n", "%s: pool.name: is missing; allowed: one of api, auth, ops"},
+    {"name = api\n", "%s:1: name: stands before the first [section]"},
+    {"[pool]\nname = pets\n",
+        "%s:2: pool.name: \"pets\" is not known; allowed: one of api, auth, ops"},
+    {"[pool]\nname =\n", "%s:2: pool.name: \"\" is not known; allowed: one of api, auth, ops"},
+    {"[pool\nname = api\n", "%s:1: is neither [section] nor option = value"},
+    {"[pool]\nname\n", "%s:2: is neither [section] nor option = value"},
+    {"[pool]\nname = api\n\n# comment\nname = auth\n",
+        "%s:5: pool.name: is given twice, first in line 2"},
+    {"[pools]\nname = api\n", "%s:2: [pools]: there is no such section"},
+    {"[pool]\nname = api\nworker = 1\n", "%s:3: pool.worker: there is no such option"},
+    {"[pool]\nhost = x\n", "%s:2: pool.host: there is no such option"},
+    {"[pool]\nworkers = many\n",
+        "%s:2: pool.workers: \"many\" is not a whole number; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers = 2.5\n",
+        "%s:2: pool.workers: \"2.5\" is not a whole number; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers = +2\n",
+        "%s:2: pool.workers: \"+2\" is not a whole number; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers = 0x2\n",
+        "%s:2: pool.workers: \"0x2\" is not a whole number; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers =\n",
+        "%s:2: pool.workers: \"\" is not a whole number; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers = -1\n",
+        "%s:2: pool.workers: \"-1\" is out of range; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers = 257\n",
+        "%s:2: pool.workers: \"257\" is out of range; allowed: 0 to 256 processes"},
+    {"[pool]\nworkers = 99999999999999999999\n",
+        "%s:2: pool.workers: \"99999999999999999999\" is not a whole number; allowed: 0 to 256 "
+        "processes"},
+    {"[pool]\nmax_requests = 1000000000001\n",
+        "%s:2: pool.max_requests: \"1000000000001\" is out of range; allowed: 0 to 1000000000000 "
+        "requests"},
+    {"[pool]\nlisten_mode = 0668\n",
+        "%s:2: pool.listen_mode: \"0668\" is not an octal number; allowed: octal 0600 to 0666"},
+    {"[pool]\nlisten_mode = 0777\n",
+        "%s:2: pool.listen_mode: \"0777\" is out of range; allowed: octal 0600 to 0666"},
+    {"[pool]\nlisten = api.sock\n",
+        "%s:2: pool.listen: \"api.sock\" is not an address; allowed: an "
+        "absolute path, ADDRESS:PORT, systemd or fd:0"},
+    {"[pool]\nlisten = 127.0.0.1:65536\n", "%s:2: pool.listen: \"127.0.0.1:65536\" is not an "
+                                           "address; allowed: an absolute path, ADDRESS:PORT, "
+                                           "systemd or fd:0"},
+    {"[database]\nsslmode = prefer\n", "%s:2: database.sslmode: \"prefer\" is not known; allowed: "
+                                       "one of disable, require, verify-ca, verify-full"},
+    {"[database]\nname =\n", "%s:2: database.name: \"\" is empty; allowed: 1 to 63 characters"},
+    {"[database]\nport = 0\n", "%s:2: database.port: \"0\" is out of range; allowed: 1 to 65535"},
+    {"[database]\nsslrootcert = ca.pem\n",
+        "%s:2: database.sslrootcert: \"ca.pem\" is not an absolute path; allowed: an absolute path "
+        "of 0 to 180 characters"},
+    {"[password]\nbcrypt_cost = 9\n",
+        "%s:2: password.bcrypt_cost: \"9\" is out of range; allowed: 10 to 15"},
+    {"[log]\naccess = maybe\n", "%s:2: log.access: \"maybe\" is not known; allowed: on or off"},
+    {"[log]\nlevel = INFO\n",
+        "%s:2: log.level: \"INFO\" is not known; allowed: one of debug, info, warning, error"},
+    {"[log]\nfile = a\tb\n",
+        "%s:2: log.file: \"a b\" is not an absolute path; allowed: an absolute "
+        "path of 0 to 180 characters"},
+    {"[log]\nfile = /\x1b[31m\n", "%s:2: the line contains a control character"},
+    /* Syntax errors and bad values in the order of the file. */
+    {"[pool]\nname\nworkers = x\n", "%s:2: is neither [section] nor option = value"},
+    {"[pool]\nworkers = 300\nname\n",
+        "%s:2: pool.workers: \"300\" is out of range; allowed: 0 to 256 processes"},
+    /* What belongs together. */
+    {"[pool]\nname = api\n",
+        "%s: pool.listen: is missing; allowed: an absolute path, ADDRESS:PORT, systemd or fd:0"},
+    {"[pool]\nname = api\nlisten = /a\nops_listen = /a\n",
+        "%s:4: pool.ops_listen: is the same socket as pool.listen"},
+    {"[pool]\nname = api\nlisten = /a\nrequest_timeout_ms = 5000\n",
+        "%s:4: database.statement_timeout_ms: 5000 ms is not less than pool.request_timeout_ms: "
+        "5000 ms"},
+    {"[pool]\nname = api\nlisten = /a\nkill_timeout_ms = 10000\n",
+        "%s:4: pool.request_timeout_ms: 10000 ms is not less than pool.kill_timeout_ms: 10000 ms"},
+    {"[pool]\nname = api\nlisten = /a\nqueue_max_wait_ms = 10000\n",
+        "%s:4: pool.queue_max_wait_ms: 10000 ms is not less than pool.request_timeout_ms: 10000 "
+        "ms"},
+    {"[pool]\nname = api\nlisten = /a\nio_timeout_ms = 30000\n",
+        "%s:4: pool.io_timeout_ms: 30000 ms is not less than pool.kill_timeout_ms: 30000 ms"},
+    {"[pool]\nname = api\nlisten = /a\n", "%s: token.issuer: is missing"},
+    {"[pool]\nname = api\nlisten = /a\n[token]\nissuer = x\n",
+        "%s: token.public_keys_dir: is missing"},
+    {API "signing_key_file = /etc/pets/key.pem\n",
+        "%s:7: token.signing_key_file: the api pool must not have this secret"},
+    {API "[password]\npepper_file = /etc/pets/pepper\n",
+        "%s:8: password.pepper_file: the api pool must not have this secret"},
+    {AUTH, "%s: token.signing_key_file: is missing"},
+    {AUTH "signing_key_file = /etc/pets/key.pem\n", "%s: password.pepper_file: is missing"},
+};
+
+START_TEST(refuses)
+{
+    char expected[512];
+
+    ck_assert_ptr_null(read_text(bad[_i].text));
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(expected, sizeof expected, bad[_i].message, path);
+#pragma GCC diagnostic pop
+    ck_assert_str_eq(message, expected);
+}
+END_TEST
+
+START_TEST(refuses_odd_files)
+{
+    char long_line[300] = "[log]\nfile = /";
+
+    ck_assert_ptr_null(config_read("/nonexistent/pets.ini", message, sizeof message));
+    ck_assert_str_eq(message, "/nonexistent/pets.ini: No such file or directory");
+    ck_assert_ptr_null(config_read("/", message, sizeof message));
+    ck_assert_str_eq(message, "/: Is a directory");
+    write_file("[pool]\nname = a\0pi\n", 19);
+    ck_assert_ptr_null(config_read(path, message, sizeof message));
+    ck_assert_ptr_nonnull(strstr(message, ":2: the line contains a control character"));
+    memset(long_line + strlen(long_line), 'x', 250);
+    ck_assert_ptr_null(read_text(long_line));
+    ck_assert_ptr_nonnull(strstr(message, ":2: the line is longer than "));
+}
+END_TEST
+
+/* A message is cut, never overrun. */
+START_TEST(short_buffers)
+{
+    char buffer[64];
+
+    write_file("[pool]\nworkers = x\n", 19);
+    for (size_t size = 1; size < sizeof buffer; size++) {
+        memset(buffer, '#', sizeof buffer);
+        ck_assert_ptr_null(config_read(path, buffer, size));
+        ck_assert_uint_lt(strnlen(buffer, size), size);
+        ck_assert_int_eq(buffer[size], '#');
+    }
+}
+END_TEST
+
+START_TEST(defaults)
+{
+    struct config *config = read_text(API);
+    cpu_set_t set;
+
+    ck_assert_msg(config != NULL, "%s", message);
+    ck_assert_int_eq(sched_getaffinity(0, sizeof set, &set), 0);
+    ck_assert_str_eq(config->path, path);
+    ck_assert_str_eq(config->pool.name, "api");
+    ck_assert_int_eq(config->pool.workers, CPU_COUNT(&set));
+    ck_assert_int_eq(config->pool.listen_mode, 0660);
+    ck_assert_int_eq(config->pool.backlog, 511);
+    ck_assert_int_eq(config->pool.max_requests, 0);
+    ck_assert_str_eq(config->pool.ops_listen, "");
+    ck_assert_str_eq(config->database.sslmode, "verify-full");
+    ck_assert_int_eq(config->database.connections, 4);
+    ck_assert_str_eq(config->token.audience, "pets-api");
+    ck_assert_int_eq(config->password.bcrypt_cost, 12);
+    ck_assert_int_eq(config->http.max_body_bytes, 65536);
+    ck_assert_int_eq(config->log.level, 1);
+    ck_assert(!config->log.access);
+    config_free(config);
+}
+END_TEST
+
+/* Byte order mark, CRLF, indentation, comments of any length, colons, no newline at the end. */
+START_TEST(tolerates)
+{
+    char text[2000] = "\xef\xbb\xbf; ";
+    struct config *config;
+
+    memset(text + strlen(text), '#', 1000);
+    strncat(text,
+        "\r\n[pool]\r\n  name : api ; why\r\n\tworkers = 3\r\n    listen = [::1]:9000\r\n# x\r\n"
+        "[token]\r\nissuer = https://pets.example/a;b=c\r\npublic_keys_dir = /k\r\n[log]\r\n"
+        "access = yes\r\nlevel = error",
+        sizeof text - strlen(text) - 1);
+    config = read_text(text);
+    ck_assert_msg(config != NULL, "%s", message);
+    ck_assert_int_eq(config->pool.workers, 3);
+    ck_assert_str_eq(config->pool.listen, "[::1]:9000");
+    ck_assert_str_eq(config->token.issuer, "https://pets.example/a;b=c");
+    ck_assert_int_eq(config->log.level, 3);
+    ck_assert(config->log.access);
+    config_free(config);
+}
+END_TEST
+
+START_TEST(tools_need_little)
+{
+    struct config *config = read_text("[pool]\nname = ops\n");
+
+    ck_assert_msg(config != NULL, "%s", message);
+    config_free(config);
+}
+END_TEST
+
+static char *dump(const struct config *config)
+{
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+
+    ck_assert_ptr_nonnull(out);
+    config_dump(config, out);
+    fclose(out);
+    return text;
+}
+
+/* Counts lines that begin with `start` and contain `part`. */
+static int count_lines(const char *text, char start, const char *part)
+{
+    int count = 0;
+
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        const char *found = strstr(line, part);
+
+        count += *line == start && found != NULL && (end == NULL || found < end);
+        line = end == NULL ? NULL : end + 1;
+    }
+    return count;
+}
+
+START_TEST(dump_is_input)
+{
+    struct config *config =
+        read_text(AUTH "signing_key_file = key.pem\n[password]\npepper_file = "
+                       "pepper\n[pool]\nworkers = 7\nmax_requests = 12345678901\n"
+                       "listen_mode = 0600\n[log]\naccess = on\nlevel = debug\n");
+    char *first, *second;
+
+    ck_assert_msg(config != NULL, "%s", message);
+    first = dump(config);
+    config_free(config);
+    config = read_text(first);
+    ck_assert_msg(config != NULL, "%s", message);
+    second = dump(config);
+    ck_assert_str_eq(first, second);
+    ck_assert_ptr_nonnull(strstr(first, "\nworkers = 7\n"));
+    ck_assert_ptr_nonnull(strstr(first, "\nmax_requests = 12345678901\n"));
+    ck_assert_ptr_nonnull(strstr(first, "\nlisten_mode = 0600\n"));
+    ck_assert_ptr_nonnull(strstr(first, "\naccess = on\n"));
+    ck_assert_ptr_nonnull(strstr(first, "\nlevel = debug\n"));
+    config_free(config);
+    free(first);
+    free(second);
+}
+END_TEST
+
+/* Every option has a line that says its default and when a change takes effect. */
+START_TEST(dump_explains)
+{
+    struct config *config = read_text(API);
+    char *text = dump(config);
+    int restart = count_lines(text, ';', "needs restart)");
+    int reload = count_lines(text, ';', "needs reload)");
+    int options = 0;
+
+    for (const char *line = strchr(text, '\n'); line != NULL; line = strchr(line + 1, '\n'))
+        options += line[1] >= 'a' && line[1] <= 'z';
+    ck_assert_int_eq(restart, 8);
+    ck_assert_int_eq(restart + reload, options);
+    ck_assert_int_eq(count_lines(text, ';', ", default "), options);
+    ck_assert_int_eq(count_lines(text, '[', "]"), 6);
+    config_free(config);
+    free(text);
+}
+END_TEST
+
+START_TEST(reload_keeps_what_is_fixed)
+{
+    struct config *old = read_text(API), *config;
+    char names[128], few[8];
+
+    config = read_text("[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
+                       "listen_mode = 0600\n[token]\nissuer = y\npublic_keys_dir = /k\n"
+                       "signing_key_file = /s\n[password]\npepper_file = /p\n");
+    ck_assert_msg(config != NULL, "%s", message);
+    ck_assert_uint_eq(config_keep_fixed(config, old, few, sizeof few), 4);
+    ck_assert_uint_lt(strlen(few), sizeof few);
+    ck_assert_uint_eq(config_keep_fixed(config, old, names, sizeof names), 0);
+    ck_assert_str_eq(names, "");
+    config_free(config);
+    config = read_text("[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
+                       "[token]\nissuer = y\npublic_keys_dir = /k\n"
+                       "signing_key_file = /s\n[password]\npepper_file = /p\n");
+    ck_assert_uint_eq(config_keep_fixed(config, old, names, sizeof names), 3);
+    ck_assert_str_eq(names, "pool.name, pool.listen, pool.backlog");
+    config_free(old);
+    ck_assert_str_eq(config->pool.name, "api");
+    ck_assert_str_eq(config->pool.listen, "/run/pets/api.sock");
+    ck_assert_int_eq(config->pool.backlog, 511);
+    ck_assert_int_eq(config->pool.workers, 9);
+    ck_assert_str_eq(config->token.issuer, "y");
+    config_free(config);
+}
+END_TEST
+
+START_TEST(secrets_in_the_environment)
+{
+    static const char *const refused[] = {"PGPASSWORD", "PGPASSFILE", "PETS_PASSWORD",
+        "PETS_DB_SECRET", "PETS_PEPPER", "PETS_SIGNING_KEY", "PETS_A_TOKEN"};
+    static const char *const allowed[] = {"PETS_PASSWORD_FILE", "PETS_KEYS", "PETSPASSWORD",
+        "XPETS_KEY", "PGPASSWORDS", "PETS_", "PGHOST", "MY_TOKEN"};
+
+    clearenv();
+    ck_assert_ptr_null(config_secret_in_environment());
+    for (size_t i = 0; i < countof(allowed); i++)
+        setenv(allowed[i], "x", 1);
+    ck_assert_ptr_null(config_secret_in_environment());
+    for (size_t i = 0; i < countof(refused); i++) {
+        setenv(refused[i], "", 1);
+        ck_assert_str_eq(config_secret_in_environment(), refused[i]);
+        unsetenv(refused[i]);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("config");
+    Suite *suite = suite_create("base_config");
+    SRunner *runner;
+    int failed;
+
+    tcase_add_checked_fixture(tests, set_up, tear_down);
+    tcase_add_loop_test(tests, refuses, 0, countof(bad));
+    tcase_add_test(tests, refuses_odd_files);
+    tcase_add_test(tests, short_buffers);
+    tcase_add_test(tests, defaults);
+    tcase_add_test(tests, tolerates);
+    tcase_add_test(tests, tools_need_little);
+    tcase_add_test(tests, dump_is_input);
+    tcase_add_test(tests, dump_explains);
+    tcase_add_test(tests, reload_keeps_what_is_fixed);
+    tcase_add_test(tests, secrets_in_the_environment);
+    suite_add_tcase(suite, tests);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}
