@@ -101,6 +101,8 @@ subtest headers => sub {
     is $status->('A: ' . 'x' x 8192), 431, 'a longer one';
     is $status->(map { "A$_: " . 'x' x 7000 } 1 .. 4), 200, '28k together';
     is $status->(map { "A$_: " . 'x' x 7000 } 1 .. 5), 431, '35k together';
+    is $nginx->request(GET => '/v1/pets', headers => [map { "A$_: " . 'x' x 7000 } 1 .. 3])->{status}, 200, '21k over HTTP/2';
+    is $nginx->request(GET => '/v1/pets', headers => ['A: ' . 'x' x 20000])->{status}, 0, 'too much over HTTP/2 ends the connection';
     is $nginx->plain(GET => '/v1/pets?' . 'x' x 8100, headers => [somebody])->{status}, 200, 'a request line of nearly 8k';
     is $nginx->plain(GET => '/v1/pets?' . 'x' x 8192, headers => [somebody])->{status}, 414, 'a longer one';
     is $nginx->plain(GET => '/v1/pets', headers => [somebody, 'Authorization: Bearer ' . 'x' x 4000])->{json}{params}{HTTP_AUTHORIZATION},

@@ -88,6 +88,16 @@ subtest 'hostile bytes' => sub {
     }
 };
 
+# HTTP/2 has no answer for a header that is too long: nginx 1.22 ends the connection.
+subtest 'requests without a status' => sub {
+    my $answer = $nginx->request(GET => '/v1/pets', headers => ['X: ' . 'x' x 20000]);
+    is $answer->{status}, 0, 'HTTP/2 with a header of 20k is not answered';
+    is(($nginx->access_log(++$lines))[-1]{status}, 0, 'and is logged');
+    $nginx->raw("GET /v1/pets?$SECRET\r\n");
+    my $line = ($nginx->access_log(++$lines))[-1];
+    is_deeply [@$line{qw(status path)}], [200, '/v1/pets'], 'HTTP/0.9 is logged';
+};
+
 unlike $nginx->access_log_text, qr/\Q$SECRET\E/i, 'nothing secret in the access log';
 
 done_testing;

@@ -8,6 +8,7 @@ use IO::Socket::INET;
 use Pets::Nginx;
 use Pets::NginxCheck;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 my $corpus = corpus('routes.json');
 my $nginx  = Pets::Nginx->new(fakes => 1, plain_api => 1)->start;
@@ -132,6 +133,19 @@ subtest 'kept connections' => sub {
     my ($most) = sort { $b <=> $a } values %connection;
     cmp_ok $most, '<=', 1000, 'no connection to the pool had more than 1000';
     cmp_ok scalar keys %connection, '<=', 20, 'and they were few' or diag explain \%connection;
+};
+
+# A draining worker counts on this: nginx leaves by itself, however busy it is.
+subtest 'a connection to a pool gets ten seconds old' => sub {
+    my $connection = sub { $nginx->plain(GET => '/v1/pets')->{json}{connection} };
+    $nginx->{fakes}{api_socket}->stop;
+    $nginx->{fakes}{api_socket}->start;
+    my ($start, $first) = (time, $connection->());
+    my $last = $first;
+    while (time < $start + 13 && ($last = $connection->()) == $first) { sleep 0.2 }
+    my $took = time - $start;
+    is $last, $first + 1, 'then nginx opens another one';
+    ok $took > 9 && $took < 12, 'after ten seconds' or diag $took;
 };
 
 subtest 'nothing is repeated' => sub {

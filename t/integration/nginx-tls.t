@@ -78,6 +78,10 @@ subtest names => sub {
     handshake_ok($_->{offer}, $_) for @{$corpus->{names}};
     my $answer = $nginx->request(GET => '/v1/pets', host => 'pets.test');
     is $answer->{status}, 200, 'the second name serves too';
+    for my $http ('--http1.1', '--http2') {
+        $answer = $nginx->request(GET => '/v1/pets', headers => ['Host: evil.test'], curl => [$http]);
+        problem_ok($answer, 403, 'forbidden', "our name in SNI, another in Host, $http", instance => '/v1/pets');
+    }
     $answer = $nginx->request(GET => '/v1/pets', host => '127.0.0.1');
     is $answer->{exit}, 35, 'the bare address is refused in the handshake' or diag $answer->{errors};
 };

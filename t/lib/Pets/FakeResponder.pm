@@ -71,14 +71,16 @@ sub DESTROY ($self) { $self->stop; return }
 
 sub _serve ($self, $listener) {
     local $SIG{TERM} = 'DEFAULT';
+    local $SIG{INT}  = 'DEFAULT';
     local $SIG{PIPE} = 'IGNORE';
     my $poll = IO::Select->new($listener);
     my ($accepted, $served, %peer, @waiting) = (0, 0);
 
-    while (1) {
+    # It looks up now and then, to leave when the test has.
+    while (getppid == $self->{owner}) {
         @waiting = sort { $a->{at} <=> $b->{at} } @waiting;
-        my $wait = @waiting ? $waiting[0]{at} - time : undef;
-        $wait = 0 if defined $wait && $wait < 0;
+        my $wait = @waiting ? $waiting[0]{at} - time : 1;
+        $wait = $wait < 0 ? 0 : $wait > 1 ? 1 : $wait;
         for my $handle ($poll->can_read($wait)) {
             if ($handle == $listener) {
                 my $new = $listener->accept or next;

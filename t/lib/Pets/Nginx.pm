@@ -64,6 +64,10 @@ sub new ($class, %option) {
             LocalAddr => '127.0.0.1', LocalPort => $option{"${port}_port"} // 0,
             Listen    => 4096,        ReuseAddr => 1
         ) or die "bind: $!";
+
+        # nginx takes an inherited socket as it is: a worker that lost a race for a connection would
+        # wait in accept() for the next one.
+        $self->{listener}{$port}->blocking(0);
     }
     if ($self->{fakes}) {
         require Pets::FakeResponder;
@@ -322,7 +326,15 @@ sub _exec_nginx ($self) {
     open STDOUT, '>>', "$self->{dir}/logs/stderr.log" or POSIX::_exit(99);
     open STDERR, '>&', \*STDOUT                       or POSIX::_exit(99);
     $self->_become;
+    _end_with_parent();
     exec $self->_command, '-g', 'daemon off;' or POSIX::_exit(99);
+}
+
+# A test that is killed takes its nginx with it: prctl(PR_SET_PDEATHSIG, SIGTERM).
+sub _end_with_parent () {
+    my $prctl = {x86_64 => 157, aarch64 => 167}->{(POSIX::uname())[4]} // return;
+    syscall $prctl, 1, POSIX::SIGTERM(), 0, 0, 0;
+    return;
 }
 
 sub _wait_until_ready ($self) {

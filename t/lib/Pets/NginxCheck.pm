@@ -9,6 +9,9 @@ use Exporter qw(import);
 use JSON::PP;
 use Test::More;
 
+# A test that hangs has failed.
+alarm 240;
+
 our @EXPORT = qw(headers_ok problem_ok corpus);
 
 # Option: tls (default 1), cache (what Cache-Control must be), csp, vary.
