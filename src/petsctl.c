@@ -92,7 +92,7 @@ struct password {
  */
 static int read_line(struct password *password, int cancel)
 {
-    char byte = '\0';
+    unsigned char byte = 0;
     ssize_t got;
 
     password->length = 0;
@@ -104,7 +104,7 @@ static int read_line(struct password *password, int cancel)
             return -1;
         }
         if (got == 1 && password->length < sizeof password->bytes)
-            password->bytes[password->length++] = byte;
+            password->bytes[password->length++] = (char)byte;
     }
     return 0;
 }
@@ -125,9 +125,9 @@ static int read_mute(const char *prompt, struct password *password)
     mute = before;
     mute.c_lflag &= (tcflag_t) ~(ECHO | ISIG);
     mute.c_cc[VEOL] = before.c_cc[VINTR];
-    fputs(prompt, stderr);
     if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &mute) == -1)
         return -1;
+    fputs(prompt, stderr);
     result = read_line(password, before.c_cc[VINTR]);
     saved = errno;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
