@@ -113,6 +113,7 @@ enter_reachable() { # ARGUMENTS of the calling script...
   [ -n "$problem" ] || return 0
 
   export PETS_BOUND=yes
+  unset PETS_SRC PETS_VAR
   # shellcheck disable=SC2016  # expanded by the sh that it is given to
   enter='mount --rbind "$1" /mnt && cd /mnt && shift && exec "$@"'
   self=./${PETS_SELF#"$root"/}
@@ -131,7 +132,7 @@ enter_reachable() { # ARGUMENTS of the calling script...
 }
 
 make_var() { # makes var/ and its folders for the runner
-  var=$root/var
+  var=${PETS_VAR:-$root/var}
   export PETS_SRC="$root" PETS_VAR="$var"
   if [ "$(id -u)" -eq 0 ]; then
     mkdir -p "$var/log" "$var/home"

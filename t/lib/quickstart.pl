@@ -11,7 +11,8 @@ use v5.36;
 use utf8;
 use Encode qw(decode);
 use Fcntl qw(:flock SEEK_SET);
-use File::Path qw(make_path);
+use File::Path qw(make_path remove_tree);
+use File::Temp ();
 use Getopt::Long qw(GetOptions);
 use IO::Socket::INET;
 use JSON::PP ();
@@ -41,15 +42,27 @@ sub prctl ($what, $value) {
     return exists $number{$machine} ? syscall($number{$machine}, $what, $value, 0, 0, 0) : -1;
 }
 
+# The place for sockets, for their paths must be short. The first process removes it with all that the other
+# one may have left; if only the other one is still there, it has emptied it by then.
+my ($tmp, $front);
+END {
+    if (defined $tmp) {
+        my $status = $?;
+        $$ == $front ? remove_tree($tmp) : rmdir $tmp;
+        $? = $status;
+    }
+}
+
 # What the terminal sees.
 sub front () {
     make_path($instance, { mode => 0700 });
     my $lock = take_lock();
     my $child;
+    $front = $$;
+    $ENV{TMPDIR} = $tmp = File::Temp::tempdir('pets-XXXXXX', TMPDIR => 1);
     local @SIG{qw(INT TERM HUP)} = (sub { kill TERM => $child if $child }) x 3;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 
-    my $front = $$;
     $child = fork // die "fork: $!\n";
     if (!$child) {
         @SIG{qw(INT TERM HUP)} = ('DEFAULT') x 3;

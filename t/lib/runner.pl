@@ -41,8 +41,18 @@ sub main (@names) {
         return 0;
     }
     chdir $src or die "$src: $!\n";
+    my %before = map { $_ => 1 } ours_in_tmp();
     my @results = run_all(@tests);
-    return report(@results);
+    return report(\@results, grep { !$before{$_} } ours_in_tmp());
+}
+
+# What lies in /tmp and looks as if it were made by a test: all that is nobody's (who does nothing else), or
+# what has our name. Tests have a temporary directory of their own, where their guard looks; this is for
+# programs that do not care for TMPDIR.
+sub ours_in_tmp() {
+    my $all = (getpwuid $>)[0] eq 'nobody';
+    opendir my $dir, '/tmp' or return;
+    return grep { !/\A\.\.?\z/ && ($all || /\Apets/) && ((lstat "/tmp/$_")[4] // -1) == $> } readdir $dir;
 }
 
 # --- which tests there are ------------------------------------------------------------------------------
@@ -425,15 +435,20 @@ sub show_log ($test) {
     return;
 }
 
-sub report (@results) {
+sub report ($results, @left) {
     my %sum = (passed => 0, failed => 0, skipped => 0);
-    for my $test (@results) {
+    for my $test (@$results) {
         $sum{$_} += $test->{$_} for keys %sum;
     }
-    my @bad = grep { $_->{failed} } @results;
+    my @bad = grep { $_->{failed} } @$results;
+    if (@left) {
+        print "\n  left behind in /tmp: @left\n";
+        push @bad, { name => 'harness' };
+        $sum{failed}++;
+    }
     if (@bad) {
         print "\n  failed: ", join(' ', sort map { $_->{name} } @bad), "\n";
     }
     print "\n$sum{passed} passed, $sum{failed} failed", $sum{skipped} ? ", $sum{skipped} skipped" : '', "\n";
-    return @bad || !@results ? 1 : 0;
+    return @bad || !@$results ? 1 : 0;
 }
