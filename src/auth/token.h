@@ -40,7 +40,7 @@ void token_verifier_free(struct token_verifier *verifier);
 /*
  * ERR_NONE, ERR_TOKEN_EXPIRED (genuine, but over), ERR_TOKEN_INVALID, or ERR_INTERNAL when the
  * cryptographic library fails; `claims` is meaningful only with ERR_NONE. `token` needs no NUL.
- * Does not allocate when the token is in the cache.
+ * When the token is in the cache nothing is allocated but OpenSSL's own state of a digest.
  */
 enum err token_verify(struct token_verifier *verifier, const char *token, size_t length,
     int64_t now, struct claims *claims);

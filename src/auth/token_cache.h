@@ -1,8 +1,8 @@
 /*
  * token_cache.h: tokens whose signature has been checked, by the SHA-256 of their text. Verifying
  * ES256 costs more than all other work of a request; a client uses a token many times. Constant
- * memory, no allocation after token_cache_new. It says only that the signature was good and what
- * was claimed; whether the times are right is for the caller to check, each time.
+ * memory, no allocation of its own after token_cache_new. It says only that the signature was good
+ * and what was claimed; whether the times are right is for the caller to check, each time.
  */
 #ifndef AUTH_TOKEN_CACHE_H
 #define AUTH_TOKEN_CACHE_H
