@@ -19,7 +19,16 @@ t_unit_auth_token_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
 if HAVE_CHECK
-check_PROGRAMS += t/unit/http_request
+check_PROGRAMS += t/unit/db_values t/unit/http_field t/unit/http_json t/unit/http_reply \
+	t/unit/http_request
+t_unit_db_values_SOURCES = t/unit/db_values.c
+t_unit_db_values_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_http_field_SOURCES = t/unit/http_field.c
+t_unit_http_field_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_http_json_SOURCES = t/unit/http_json.c
+t_unit_http_json_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_http_reply_SOURCES = t/unit/http_reply.c t/unit/http_fixture.c t/unit/http_fixture.h
+t_unit_http_reply_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_http_request_SOURCES = t/unit/http_request.c t/unit/http_fixture.c t/unit/http_fixture.h
 t_unit_http_request_LDADD = $(LDADD) $(CHECK_LIBS)
 endif

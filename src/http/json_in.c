@@ -24,15 +24,26 @@ static void release(void *root)
     json_decref(root);
 }
 
-const struct json *json_parse(struct arena *arena, const char *bytes, size_t length,
-    const char **reason)
+/* How much of jansson's message is for the client: not the piece of the body that it quotes at the
+ * end. */
+static int phrase_length(const char *text)
+{
+    const char *near = strstr(text, " near '");
+    const char *escape = strstr(text, " '\\");
+    const char *end = near != NULL ? near : escape;
+
+    return (int)(end != NULL ? (size_t)(end - text) : strlen(text));
+}
+
+const struct json *json_parse(
+    struct arena *arena, const char *bytes, size_t length, const char **reason)
 {
     json_error_t error;
     json_t *root = json_loadb(bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 
     if (root == NULL) {
         *reason = arena_format(arena, "line %d, column %d: %.*s", error.line, error.column,
-            (int)strcspn(error.text, "'"), error.text);
+            phrase_length(error.text), error.text);
         return NULL;
     }
     arena_defer(arena, release, root);
@@ -74,7 +85,7 @@ bool json_whole(const struct json *value, int64_t *number)
 
     if (json_is_integer(json)) {
         *number = json_integer_value(json);
-        return true;
+        return *number >= -limit && *number <= limit;
     }
     if (json_is_real(json)) {
         double real = json_real_value(json);
@@ -102,7 +113,8 @@ const struct json *json_member(const struct json *object, const char *name)
     return from_json(json_object_get(as_json(object), name));
 }
 
-void *json_members(const struct json *object, void *at, const char **name, const struct json **value)
+void *json_members(
+    const struct json *object, void *at, const char **name, const struct json **value)
 {
     json_t *json = as_json(object);
     void *iterator = at == NULL ? json_object_iter(json) : json_object_iter_next(json, at);

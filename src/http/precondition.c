@@ -4,7 +4,8 @@
 #include "http/precondition.h"
 
 /*
- * Takes the next tag of a list: *version is its number, 0 when it cannot be one of ours. False at the end.
+ * Takes the next tag of a list: *version is its number, 0 when it cannot be one of ours. False at
+ * the end.
  */
 static bool next_tag(const char **list, int32_t *version, bool *weak)
 {
@@ -21,10 +22,10 @@ static bool next_tag(const char **list, int32_t *version, bool *weak)
         size_t digits = strspn(at + 1, "0123456789");
 
         /* Our own form has no leading zeros. */
-        if (at + 1 + digits == end && digits > 0 && digits < 10 && at[1] != '0')
+        if (at + 1 + digits == end && digits > 0 && digits <= 10 && at[1] != '0')
             number = strtol(at + 1, NULL, 10);
     }
-    *version = (int32_t)number;
+    *version = number <= INT32_MAX ? (int32_t)number : 0;
     *list = end != NULL ? end + 1 : at + strcspn(at, ",");
     return true;
 }
