@@ -1,6 +1,6 @@
 /*
- * exchange.c: the two passages of a request, top to bottom, and what can end it early: its peer, its
- * timeout. Every way out leads through `finish`, once.
+ * exchange.c: the two passages of a request, top to bottom, and what can end it early: its peer,
+ * its timeout. Every way out leads through `finish`, once.
  */
 #include "http/exchange.h"
 
@@ -69,8 +69,8 @@ static enum err authenticate(struct exchange *exchange)
 
 static enum err negotiate(struct exchange *exchange)
 {
-    if (!exchange->route->negotiates
-        && accept_quality(exchange->request.accept, "application/json") == 0)
+    if (!exchange->route->negotiates &&
+        accept_quality(exchange->request.accept, "application/json") == 0)
         return ERR_NOT_ACCEPTABLE;
     return ERR_NONE;
 }
@@ -190,7 +190,8 @@ static void send_reply(struct exchange *exchange)
 
 static void send_problem(struct exchange *exchange, enum err err)
 {
-    reply_problem(&exchange->reply, &exchange->request, err, exchange->detail, &exchange->violations);
+    reply_problem(
+        &exchange->reply, &exchange->request, err, exchange->detail, &exchange->violations);
     send_reply(exchange);
 }
 
@@ -224,6 +225,10 @@ static void answer(struct exchange *exchange)
     exchange->state = EXCHANGE_RUNNING;
     exchange->step++;
     stage(exchange, STAGE_ANSWER);
+    if (exchange->peer_gone) {
+        finish(exchange, 0, false);
+        return;
+    }
     advance(exchange, exchange->route->answer(exchange));
 }
 
@@ -263,8 +268,8 @@ struct query *exchange_query(struct exchange *exchange, enum statement_id statem
     return query;
 }
 
-void exchange_wait(struct exchange *exchange, enum stage waiting,
-    void (*cancel)(struct exchange *exchange))
+void exchange_wait(
+    struct exchange *exchange, enum stage waiting, void (*cancel)(struct exchange *exchange))
 {
     exchange->state = EXCHANGE_WAIT;
     exchange->cancel = cancel;
@@ -333,7 +338,8 @@ static bool stop_waiting(struct exchange *exchange)
 void exchange_abandon(struct exchange *exchange)
 {
     exchange->peer_gone = true;
-    /* A statement that is on its way is let finish: its connection is not free before that anyway. */
+    /* A statement that is on its way is let finish: its connection is not free before that anyway.
+     */
     if (exchange->state == EXCHANGE_QUERY && exchange->query.connection != NULL)
         return;
     if (exchange->state != EXCHANGE_QUERY && exchange->state != EXCHANGE_WAIT)
@@ -344,7 +350,7 @@ void exchange_abandon(struct exchange *exchange)
 
 static void log_slow(struct exchange *exchange, int64_t elapsed_us)
 {
-    struct request_entry entry = { .statement = -1 };
+    struct request_entry entry = {.statement = -1};
     char name[96];
 
     if (exchange->entry >= 0)

@@ -1,12 +1,15 @@
 /*
- * server.c: many kept connections, one loop. A connection is watched edge-triggered, once and for all, so that a
- * request costs no epoll_ctl; what stirs while its request is in flight is remembered and looked at afterwards.
+ * server.c: many kept connections, one loop. A connection is watched edge-triggered, once and for
+ * all, so that a request costs no epoll_ctl; what stirs while its request is in flight is
+ * remembered and looked at afterwards.
  *
- * The workers of a pool share the listening socket, and a kept connection stays where it was accepted. So a
- * worker that has more than its share of them leaves the next one to the others, for a tick at most.
+ * The workers of a pool share the listening socket, and a kept connection stays where it was
+ * accepted. So a worker that has more than its share of them leaves the next one to the others, for
+ * a tick at most.
  *
- * A kept connection may always have a request on its way. Who drains therefore closes none: it accepts
- * no new one, serves what comes, and lets the web server close them (keepalive_time, keepalive_timeout).
+ * A kept connection may always have a request on its way. Who drains therefore closes none: it
+ * accepts no new one, serves what comes, and lets the web server close them (keepalive_time,
+ * keepalive_timeout).
  */
 #include "http/server.h"
 
@@ -51,7 +54,8 @@ static void publish(const struct server *server)
     atomic_store_explicit(&slot->active, (uint32_t)server->active, memory_order_relaxed);
 }
 
-/* --- arenas: as many as there are requests in flight, reused in the order that keeps caches warm --- */
+/* --- arenas: as many as there are requests in flight, reused in the order that keeps caches warm
+ * --- */
 
 static struct arena *take_arena(struct server *server)
 {
@@ -76,8 +80,8 @@ static void free_connection(void *object)
 
 static void listen_again(struct server *server)
 {
-    if (!server->worker->leaving && server->listener.fd >= 0
-        && server->count < server->worker->config->pool.max_connections)
+    if (!server->worker->leaving && server->listener.fd >= 0 &&
+        server->count < server->worker->config->pool.max_connections)
         loop_change(server->worker->loop, &server->listener, EPOLLIN);
 }
 
@@ -170,6 +174,9 @@ static void on_connection(struct watch *watch, uint32_t events)
         if (waiting <= 0)
             return;
     }
+    /* Edge-triggered, an end is told once: it is looked at again behind the request that came with
+     * it. */
+    connection->stirred = ending;
     connection->exchange.arena = take_arena(server);
     server->active++;
     publish(server);
@@ -214,8 +221,8 @@ static bool over_share(const struct server *server)
         const struct slot *slot = &board->slot[i];
         uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
 
-        if ((state != WORKER_READY && state != WORKER_RETIRING)
-            || atomic_load_explicit(&slot->kind, memory_order_relaxed) != server->worker->kind)
+        if ((state != WORKER_READY && state != WORKER_RETIRING) ||
+            atomic_load_explicit(&slot->kind, memory_order_relaxed) != server->worker->kind)
             continue;
         workers++;
         total += atomic_load_explicit(&slot->connections, memory_order_relaxed);
@@ -223,7 +230,8 @@ static bool over_share(const struct server *server)
     return workers > 1 && (uint64_t)server->count * workers > total;
 }
 
-/* Accepts one. False when there is none, or it cannot be had: out of descriptors waits for the next tick. */
+/* Accepts one. False when there is none, or it cannot be had: out of descriptors waits for the next
+ * tick. */
 static bool accept_one(struct server *server)
 {
     int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
@@ -246,8 +254,8 @@ static void on_listener(struct watch *watch, uint32_t events)
 
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        if (server->count >= server->worker->config->pool.max_connections
-            || (!server->accept_anyway && over_share(server))) {
+        if (server->count >= server->worker->config->pool.max_connections ||
+            (!server->accept_anyway && over_share(server))) {
             loop_change(server->worker->loop, watch, 0);
             return;
         }
@@ -267,8 +275,7 @@ static void on_tick(struct tick *tick, int64_t now_us)
         server->accept_anyway = true;
         listen_again(server);
     }
-    for (struct peer *connection = server->connections; connection != NULL;
-         connection = next) {
+    for (struct peer *connection = server->connections; connection != NULL; connection = next) {
         next = connection->next;
         exchange_check(&connection->exchange, now_us);
     }
@@ -280,8 +287,8 @@ static void on_leave(struct worker *worker, bool now)
     struct peer *next;
 
     /* Who has been let in by the kernel already is served, unless there is no time for it. */
-    while (!now && server->listener.fd >= 0
-        && server->count < worker->config->pool.max_connections && accept_one(server))
+    while (!now && server->listener.fd >= 0 &&
+           server->count < worker->config->pool.max_connections && accept_one(server))
         continue;
     loop_remove(worker->loop, &server->listener);
     server->leaving_now = now;
