@@ -80,7 +80,7 @@ subtest 'resources do not know each other' => sub {
 
 subtest 'small files, small functions' => sub {
     my @long = grep { (() = $text{$_} =~ /\n/g) >= 600 } @files;
-    is join(' ', grep { $_ ne 'src/db/db.c' } @long), '', 'every file has fewer than 600 lines';
+    is "@long", '', 'every file has fewer than 600 lines';
     my (@lengths, @too_long);
     for my $file (@c) {
         my $line = 0;
