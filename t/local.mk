@@ -54,6 +54,21 @@ t_unit_base_time_SOURCES = t/unit/base_time.c
 t_unit_base_time_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
+if HAVE_CHECK
+check_PROGRAMS += t/unit/pool_guard t/unit/pool_loop t/unit/pool_master \
+	t/unit/pool_scoreboard t/unit/pool_sockets
+t_unit_pool_guard_SOURCES = t/unit/pool_guard.c
+t_unit_pool_guard_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_pool_loop_SOURCES = t/unit/pool_loop.c
+t_unit_pool_loop_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_pool_master_SOURCES = t/unit/pool_master.c t/unit/pool_fixture.c t/unit/pool_fixture.h
+t_unit_pool_master_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_pool_scoreboard_SOURCES = t/unit/pool_scoreboard.c
+t_unit_pool_scoreboard_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_pool_sockets_SOURCES = t/unit/pool_sockets.c
+t_unit_pool_sockets_LDADD = $(LDADD) $(CHECK_LIBS)
+endif
+
 # Fuzzers (libFuzzer): `make fuzz` in a tree that was configured with CC=clang and
 # CFLAGS=-fsanitize=fuzzer-no-link. Seeds are in t/data/fuzz.
 EXTRA_PROGRAMS =
@@ -68,3 +83,16 @@ EXTRA_PROGRAMS += t/fuzz/fuzz_token
 t_fuzz_fuzz_token_SOURCES = t/fuzz/fuzz_token.c t/unit/auth_fixture.c t/unit/auth_fixture.h
 t_fuzz_fuzz_token_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/t/unit
 t_fuzz_fuzz_token_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER)
+
+EXTRA_PROGRAMS += t/fuzz/fuzz_cursor t/fuzz/fuzz_json t/fuzz/fuzz_query t/fuzz/fuzz_request
+t_fuzz_fuzz_cursor_SOURCES = t/fuzz/fuzz_cursor.c
+t_fuzz_fuzz_cursor_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER)
+t_fuzz_fuzz_json_SOURCES = t/fuzz/fuzz_json.c
+t_fuzz_fuzz_json_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER)
+t_fuzz_fuzz_query_SOURCES = t/fuzz/fuzz_query.c
+t_fuzz_fuzz_query_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER)
+t_fuzz_fuzz_request_SOURCES = t/fuzz/fuzz_request.c t/unit/http_fixture.c t/unit/http_fixture.h
+t_fuzz_fuzz_request_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/t/unit
+t_fuzz_fuzz_request_LDFLAGS = $(AM_LDFLAGS) $(LIBFUZZER)
+
+include t/bench/local.mk

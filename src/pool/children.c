@@ -25,8 +25,6 @@ static int open_lifeline(int lifeline[2])
     if (fcntl(lifeline[MASTER], F_SETOWN, getpid()) != 0 ||
         fcntl(lifeline[MASTER], F_SETSIG, SIGRTMIN) != 0 ||
         fcntl(lifeline[MASTER], F_SETFL, O_NONBLOCK | O_ASYNC) != 0) {
-        close(lifeline[MASTER]);
-        close(lifeline[WORKERS]);
         return -1;
     }
     return 0;
@@ -34,6 +32,7 @@ static int open_lifeline(int lifeline[2])
 
 int children_init(struct children *children, uint32_t slots)
 {
+    children->lifeline[MASTER] = children->lifeline[WORKERS] = -1;
     children->scoreboard = scoreboard_new(slots);
     if (children->scoreboard == NULL || open_lifeline(children->lifeline) != 0)
         return -1;
@@ -47,8 +46,9 @@ int children_init(struct children *children, uint32_t slots)
 
 void children_free(struct children *children)
 {
-    close(children->lifeline[MASTER]);
-    close(children->lifeline[WORKERS]);
+    for (int end = MASTER; end <= WORKERS; end++)
+        if (children->lifeline[end] >= 0)
+            close(children->lifeline[end]);
     free(children->child);
 }
 

@@ -52,7 +52,7 @@ struct child_end {
     char why[96];        /* "was killed by SIGSEGV" */
 };
 
-/* Slots for `slots` children. 0, or -1 with errno. */
+/* Slots for `slots` children. 0, or -1 with errno; children_free is due in both cases. */
 int children_init(struct children *children, uint32_t slots);
 void children_free(struct children *children);
 

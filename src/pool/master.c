@@ -409,7 +409,7 @@ static int begin(struct master *master, const struct config *config)
     log_pool(config->pool.name);
     apply_log(config);
     notify_open();
-    if (take_signals() != 0 || children_init(&master->children, slots_for(config)) != 0) {
+    if (children_init(&master->children, slots_for(config)) != 0 || take_signals() != 0) {
         log_event(LEVEL_ERROR, "start_failed", log_errno(errno));
         return -1;
     }
@@ -441,6 +441,7 @@ int master_run(struct config *config, worker_main *body, const struct master_nam
     master.children.body = body;
     master.children.names = names;
     if (begin(&master, config) != 0) {
+        children_free(&master.children);
         config_free(config);
         return EXIT_FAILURE;
     }

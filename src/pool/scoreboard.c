@@ -10,7 +10,11 @@
 
 #include <sys/mman.h>
 
-enum { TRIES = 1000, TOTALS_WORDS = sizeof(struct totals) / sizeof(uint64_t) };
+/* A reader tries so often at once, and so often with a pause for a writer that lost its processor.
+ */
+enum { QUICK_TRIES = 100, TRIES = QUICK_TRIES + 100, PAUSE_NS = 1000000 };
+
+enum { TOTALS_WORDS = sizeof(struct totals) / sizeof(uint64_t) };
 
 _Static_assert(sizeof(struct totals) % sizeof(uint64_t) == 0, "totals are words and nothing else");
 _Static_assert(SCOREBOARD_REQUESTS == 32, "struct slot has one bit an entry");
@@ -275,8 +279,10 @@ void scoreboard_retire(struct scoreboard *scoreboard, struct slot *slot)
 /* --- the reader's side --- */
 
 /* Even, unless the writer died or has been interrupted in the middle. */
-static uint32_t read_begin(const struct slot *slot)
+static uint32_t read_begin(const struct slot *slot, int try)
 {
+    if (try >= QUICK_TRIES)
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
     return atomic_load_explicit(&slot->sequence, memory_order_acquire);
 }
 
@@ -305,7 +311,7 @@ size_t slot_entries(const struct slot *slot, struct request_entry *copy)
     size_t count = 0;
 
     for (int try = 0; try < TRIES; try++) {
-        uint32_t sequence = read_begin(slot);
+        uint32_t sequence = read_begin(slot, try);
 
         count = copy_entries(slot, copy);
         if (!read_again(slot, sequence))
@@ -326,7 +332,7 @@ static void sum_totals(const struct scoreboard *scoreboard, struct totals *sum)
 void scoreboard_totals(const struct scoreboard *scoreboard, struct totals *sum)
 {
     for (int try = 0; try < TRIES; try++) {
-        uint32_t sequence = read_begin(&scoreboard->retired);
+        uint32_t sequence = read_begin(&scoreboard->retired, try);
 
         sum_totals(scoreboard, sum);
         if (!read_again(&scoreboard->retired, sequence))
