@@ -6,6 +6,8 @@
 
 #include <sys/socket.h>
 
+#include "base/buf.h"
+
 enum { ROOM = 4 << 20, PAIRS = 65535 };
 
 static void must(bool good)
@@ -37,9 +39,10 @@ void peer_close(struct peer *peer)
     close(peer->fd);
 }
 
-static void put(const struct peer *peer, const void *bytes, size_t length)
+void peer_raw(const struct peer *peer, const void *bytes, size_t length)
 {
-    must(send(peer->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length);
+    must(length == 0 ||
+         send(peer->fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)length);
 }
 
 void peer_record(const struct peer *peer, int type, const void *bytes, size_t length)
@@ -47,9 +50,9 @@ void peer_record(const struct peer *peer, int type, const void *bytes, size_t le
     const uint8_t header[8] = {
         1, (uint8_t)type, 0, 1, (uint8_t)(length >> 8), (uint8_t)length, 0, 0};
 
-    put(peer, header, sizeof header);
+    peer_raw(peer, header, sizeof header);
     if (length > 0)
-        put(peer, bytes, length);
+        peer_raw(peer, bytes, length);
 }
 
 void peer_end(const struct peer *peer)
@@ -114,20 +117,19 @@ enum fastcgi_read peer_read(const struct peer *peer, size_t max, struct fastcgi_
 const char *peer_answer(const struct peer *peer, size_t *length)
 {
     uint8_t header[8];
-    char *answer = arena_alloc(peer->arena, ROOM);
+    struct buf answer;
 
-    *length = 0;
+    buf_init(&answer, peer->arena, 1024);
     while (recv(peer->fd, header, sizeof header, MSG_DONTWAIT) == (ssize_t)sizeof header) {
         size_t size = (size_t)header[4] << 8 | header[5], padded = size + header[6];
-        char bytes[65536 + 256];
+        char *bytes = malloc(padded + 1);
 
+        must(bytes != NULL);
         must(padded == 0 || recv(peer->fd, bytes, padded, MSG_DONTWAIT) == (ssize_t)padded);
-        if (header[1] != RECORD_STDOUT)
-            continue;
-        must(*length + size < ROOM);
-        memcpy(answer + *length, bytes, size);
-        *length += size;
+        if (header[1] == RECORD_STDOUT)
+            buf_put(&answer, bytes, size);
+        free(bytes);
     }
-    answer[*length] = '\0';
-    return answer;
+    *length = answer.length;
+    return answer.data;
 }

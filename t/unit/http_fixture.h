@@ -21,6 +21,8 @@ void peer_close(struct peer *peer);
 
 /* One record, with its header. */
 void peer_record(const struct peer *peer, int type, const void *bytes, size_t length);
+/* Any bytes. */
+void peer_raw(const struct peer *peer, const void *bytes, size_t length);
 /* The web server has nothing more to say. */
 void peer_end(const struct peer *peer);
 

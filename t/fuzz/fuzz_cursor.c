@@ -1,0 +1,74 @@
+/*
+ * fuzz_cursor.c: the small languages of headers and query strings. A cursor that is taken is the
+ * one that would be given for its position; Accept has a quality within its bounds, entity tags
+ * give versions only; none reads behind its end.
+ */
+#include "http/cursor.h"
+#include "http/precondition.h"
+#include "http/request.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(bool good)
+{
+    if (!good)
+        abort();
+}
+
+static void check_cursors(struct arena *arena, const char *text, size_t length)
+{
+    const char *again;
+    struct uuid uuid;
+    int32_t version;
+
+    if (cursor_uuid(text, length, &uuid)) {
+        again = cursor_of_uuid(arena, &uuid);
+        must(strlen(again) == length && memcmp(again, text, length) == 0);
+    }
+    if (cursor_version(text, length, &version)) {
+        again = cursor_of_version(arena, version);
+        must(version > 0 && strlen(again) == length && memcmp(again, text, length) == 0);
+    }
+}
+
+static void check_tags(struct arena *arena, const char *text)
+{
+    struct query query;
+    const uint8_t *value;
+
+    query_init(&query, arena, STATEMENT_PET_DELETE);
+    query_null(&query);
+    query_null(&query);
+    precondition_bind(&query, text);
+    value = (const uint8_t *)query.values[2];
+    if (value == NULL) {
+        must(strcmp(text, "*") == 0);
+        return;
+    }
+    for (int at = 20; at < query.lengths[2]; at += 8) {
+        int32_t version =
+            value[at + 4] << 24 | value[at + 5] << 16 | value[at + 6] << 8 | value[at + 7];
+
+        /* A strong tag matches weakly too. */
+        must(version > 0 && precondition_unchanged(text, version));
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena *arena = arena_new(1024);
+    char *text = malloc(size + 1);
+    int quality;
+
+    memcpy(text, data, size);
+    text[size] = '\0';
+    check_cursors(arena, text, size);
+    check_tags(arena, text);
+    quality = accept_quality(text, "application/json");
+    must(quality >= 0 && quality <= 1000);
+    if (media_type_is(text, "application/json"))
+        must(strncasecmp(text, "application/json", 16) == 0);
+    free(text);
+    arena_free(arena);
+    return 0;
+}
