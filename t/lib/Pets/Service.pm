@@ -19,6 +19,7 @@ Options of new:
 
     config     => { both => { section => {...} }, api => {...}, auth => {...} }   # over the defaults
     nginx      => {...}          # options of Pets::Nginx (settings, origins, plain_api ...)
+    database   => {...}          # options of Pets::Cluster (config ...)
     https_port => N              # otherwise any
     dir, sockets                 # otherwise the test's own
     keep       => 1              # the database and the secrets of an earlier run are used again
@@ -147,7 +148,7 @@ sub has_database($self) { return -e "$self->{dir}/database/data/PG_VERSION" }
 
 sub start_database($self) {
     my $keep = $self->{option}{keep};
-    $self->{database} = Pets::Cluster->new(dir => "$self->{dir}/database", $keep ? (durable => 1) : ());
+    $self->{database} = Pets::Cluster->new(dir => "$self->{dir}/database", $keep ? (durable => 1) : (), %{ $self->{option}{database} // {} });
     $self->{database}->start;
     $self->{database}->deploy if $keep;
     return $self;
