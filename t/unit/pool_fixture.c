@@ -188,14 +188,19 @@ static const char *statement_name(int statement)
 
 /* --- the test's side --- */
 
+/* In one step, for whoever may be reading. */
 static void write_text(const char *path, const char *text)
 {
-    FILE *file = fopen(path, "w");
+    char draft[128];
+    FILE *file;
 
+    snprintf(draft, sizeof draft, "%s.draft", path);
+    file = fopen(draft, "w");
     ck_assert_ptr_nonnull(file);
     fputs(text, file);
     fclose(file);
-    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert_int_eq(chmod(draft, 0600), 0);
+    ck_assert_int_eq(rename(draft, path), 0);
 }
 
 void fixture_configure(

@@ -54,6 +54,25 @@ static unsigned generation_of(const char *who)
     return (unsigned)strtoul(strchr(who, ' '), NULL, 10);
 }
 
+/*
+ * A connection to a worker of that generation. One of the old may take a connection still, until it
+ * has read its QUIT.
+ */
+static int connect_to_generation(unsigned generation)
+{
+    int64_t until = base_now_us() + 10000000;
+
+    for (;;) {
+        int fd = fixture_connect(pool.socket);
+
+        ck_assert_int_ge(fd, 0);
+        if (generation_of(fixture_ask(fd, "who")) == generation)
+            return fd;
+        close(fd);
+        ck_assert_int_lt(base_now_us(), until);
+    }
+}
+
 /* The master ends with that exit status. */
 static void ends_with(int expected)
 {
@@ -148,8 +167,7 @@ START_TEST(reload)
     contains(fixture_notice(&pool), "READY=1\nSTATUS=generation 2 is serving with 3 workers");
     ck_assert_int_eq(pid_of(fixture_ask(kept, "who")), old);
     fixture_expect(&pool, "worker_ended");
-    again = fixture_connect(pool.socket);
-    ck_assert_uint_eq(generation_of(fixture_ask(again, "who")), 2);
+    again = connect_to_generation(2);
     ck_assert_str_eq(fixture_ask(again, "totals"), "1000");
     close(kept);
     /* Two old workers in all and the old ops worker. */
@@ -177,8 +195,7 @@ START_TEST(reload_during_reload)
     do
         line = fixture_expect(&pool, "reloaded");
     while (number(line, "workers") != 3);
-    ck_assert_uint_eq(
-        generation_of(fixture_ask_anew(&pool, "who")), (unsigned)number(line, "generation"));
+    close(connect_to_generation((unsigned)number(line, "generation")));
     stops();
     ck_assert_int_eq(fixture_count(&pool, "reload_failed"), 0);
 }
@@ -558,16 +575,16 @@ START_TEST(escalation)
     int64_t start;
     int fd;
 
-    fixture_configure(&pool, 1, "drain_timeout_ms = 300\nterm_timeout_ms = 200", "");
+    fixture_configure(&pool, 1, "drain_timeout_ms = 300\nterm_timeout_ms = 1000", "");
     fixture_start(&pool, "ready");
     fd = fixture_connect(pool.socket);
     fixture_ask(fd, "deaf");
     start = base_now_us();
     fixture_signal(&pool, SIGQUIT);
     ck_assert_int_ge(number(fixture_expect(&pool, "drain_timeout"), "after_ms"), 300);
-    ck_assert_int_ge(number(fixture_expect(&pool, "term_timeout"), "after_ms"), 200);
+    ck_assert_int_ge(number(fixture_expect(&pool, "term_timeout"), "after_ms"), 1000);
     ends_with(0);
-    ck_assert_int_ge(base_now_us() - start, 500000);
+    ck_assert_int_ge(base_now_us() - start, 1300000);
     ck_assert_int_eq(fixture_count(&pool, "\"ending\":\"killed\""), 1);
     ck_assert_int_eq(fixture_count(&pool, "\"ending\":\"replaced\""), 1);
     close(fd);
