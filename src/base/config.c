@@ -70,7 +70,7 @@ static const struct option options[] = {
 {"pool", "max_connections", TYPE_INT, AT(pool.max_connections), "512", 1, 65535, "connections", NULL, RELOAD,
     "connections of the web server that a worker keeps"},
 {"pool", "max_requests", TYPE_INT64, AT(pool.max_requests), "0", 0, INT64_C(1000000000000), "requests", NULL, RELOAD,
-    "a worker is replaced after so many, give or take a quarter; 0: never"},
+    "a worker is replaced after so many, or up to a quarter more; 0: never"},
 {"pool", "request_timeout_ms", TYPE_INT, AT(pool.request_timeout_ms), "10000", 10, HOURS_MS, "ms", NULL, RELOAD,
     "a request that takes longer is answered with 504"},
 {"pool", "slow_request_ms", TYPE_INT, AT(pool.slow_request_ms), "1000", 0, HOURS_MS, "ms", NULL, RELOAD,

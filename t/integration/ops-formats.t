@@ -2,6 +2,7 @@
 # chosen.
 use v5.36;
 use utf8;
+use Pets::Env qw(wait_until);
 use Pets::Ops qw(parse_metrics parse_page check_histograms);
 use Pets::Service;
 use Test::More;
@@ -9,6 +10,10 @@ use Test::More;
 my $service = Pets::Service->new(config => { both => { pool => { workers => 2 }, database => { connections => 2 } } });
 $service->make_secrets->start_database->start_pools;
 my $api = $service->api;
+# A worker serves with its first connection, and makes the others afterwards.
+for my $pool ($api, $service->auth) {
+    wait_until { $pool->status->{database_connections} == 4 } 10, 'all connections to the database';
+}
 
 for my $pool ($api, $service->auth) {
     my $name  = $pool->name;
