@@ -2,6 +2,10 @@
  * fastcgi.h: one kept connection from the web server, spoken through libfcgi. The library's calls block; they
  * are made only when the descriptor is readable, and the guard of the worker bounds each of them
  * (limit_ms), so that a half-dead peer holds the loop no longer than that.
+ *
+ * Who may connect is trusted not to attack the library: a GET_VALUES record with many questions, or two lengths
+ * of a parameter that overflow an int together, end the process; and a request that is sent before the one
+ * before it has been answered is lost. No web server does any of this; the socket's mode keeps others out.
  */
 #ifndef HTTP_FASTCGI_H
 #define HTTP_FASTCGI_H
