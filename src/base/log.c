@@ -29,10 +29,13 @@ static struct {
     enum log_level threshold;
 } log_state = {.fd = STDERR_FILENO, .pool = "", .threshold = LEVEL_INFO};
 
-/* All of `bytes` or, when that would eat into the end, nothing more of the line. */
+/*
+ * All of `bytes` or, when that would eat into the end, nothing more of the line. A string that fits
+ * exactly has its closing quote in the end already.
+ */
 static bool put(struct line *line, const char *bytes, size_t length)
 {
-    if (line->truncated || length > LINE_MAX_BYTES - LINE_END - line->length) {
+    if (line->truncated || line->length + length > LINE_MAX_BYTES - LINE_END) {
         line->truncated = true;
         return false;
     }

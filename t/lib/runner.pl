@@ -283,7 +283,9 @@ sub follow ($test, $pid, $out_r, $err_r, $ask) {
                 $select->remove($handle);
             }
         }
-        if (!defined $status && waitpid($pid, WNOHANG) == $pid) {
+        # Orphans are children of the guard, which must not leave them as zombies: a test may wait for their end.
+        while (!defined $status && (my $ended = waitpid -1, WNOHANG) > 0) {
+            next if $ended != $pid;
             $status = $?;
             $drain  = time + 0.2;    # what it has left running may hold the pipes open
         }

@@ -193,7 +193,7 @@ START_TEST(truncation)
         size_t length;
         json_t *line;
 
-        memset(value, size % 2 == 0 ? 'x' : '"', size);
+        memset(value, (size + (size_t)_i) % 2 == 0 ? 'x' : '"', size);
         value[size] = '\0';
         log_event(LEVEL_INFO, "x", log_str("v", value), log_int("n", INT64_MIN));
         line = read_line(&length);

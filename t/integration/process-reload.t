@@ -1,0 +1,84 @@
+# Reloads under load, through nginx: good ones, bad ones, many at once, and with another number of workers. Nobody
+# gets an error, nothing is late, lost or done twice, and the counters agree with those who asked.
+use v5.36;
+use Pets::Env qw(spew wait_until);
+use Pets::Load;
+use Pets::Service;
+use Test::More;
+
+my $service = Pets::Service->new(config => { api => { pool => { workers => 2 } } }, nginx => { plain_api => 1 })->start;
+my $api     = $service->api;
+
+sub event ($name, $mark) {
+    return $api->log_wait(sub ($event) { ($event->{event} // '') eq $name }, 20, $mark);
+}
+
+# One reload, which must end like this.
+sub reload ($outcome) {
+    my $mark = $api->log_mark;
+    $api->signal('HUP');
+    return event($outcome, $mark);
+}
+
+subtest 'good reloads' => sub {
+    my $load = Pets::Load->new($service)->start;
+    for my $workers (3, 1, 2) {
+        $api->set(pool => { workers => $workers });
+        is reload('reloaded')->{workers}, $workers, "reloaded with $workers workers";
+        $load->go_on(200);
+    }
+    $load->all_well('good');
+    is $api->status->{reloads}, 3, 'three reloads are counted';
+    is $api->status->{generation}, 4, 'it is the fourth generation';
+};
+
+subtest 'bad reloads' => sub {
+    my $load = Pets::Load->new($service)->start;
+    $api->set(pool => { workers => 'many' });
+    like reload('reload_failed')->{detail}, qr/api\.ini:\d+: pool\.workers: "many" is not a whole number; allowed: 0 to 256/,
+        'a bad value is named';
+    $api->set(pool => { workers => 2 });
+    $load->go_on(100);
+    my $password = $service->password_file('pets_api');
+    chmod 0644, $password;
+    like reload('reload_failed')->{detail}, qr/a new worker exited with status 78/, 'a secret that others can read is refused';
+    chmod 0600, $password;
+    $load->go_on(100);
+    $api->set(token => { public_keys_dir => '/nonexistent' });
+    like reload('reload_failed')->{detail}, qr/a new worker exited with status 78/, 'so is a directory of keys that is not there';
+    $api->set(token => { public_keys_dir => $service->public_keys_dir });
+    $load->go_on(100);
+    is $api->status->{reloads_failed}, 3, 'three failures are counted';
+    is $api->status->{generation}, 4, 'it is the generation of before';
+    reload('reloaded');
+    pass 'mended, it reloads';
+    $load->go_on(100);
+    $load->all_well('bad');
+};
+
+subtest 'many reloads at once' => sub {
+    my $done = $api->status->{reloads};
+    my $load = Pets::Load->new($service)->start;
+    my $mark = $api->log_mark;
+    for (1 .. 20) {
+        $api->signal('HUP');
+        select undef, undef, undef, 0.01;
+    }
+    $load->go_on(600);
+    my $reloads = () = $api->log_grep(sub ($event) { ($event->{event} // '') eq 'reloaded' }, $mark);
+    cmp_ok $reloads, '>=', 2, "20 signals were $reloads reloads";
+    is $api->status->{reloads} - $done, $reloads, 'and are counted as such';
+    is scalar $api->log_grep(sub ($event) { ($event->{event} // '') =~ /\Arequest_lost\z/ }), 0, 'no request was lost';
+    $load->all_well('many');
+};
+
+subtest 'nothing stays behind' => sub {
+    # nginx ends its connections after 10 s at most; then the last workers of old generations leave.
+    wait_until { my @workers = $api->workers; @workers == 3 } 40, 'two workers and the ops worker to be all there is';
+    my $endings = $api->metrics;
+    my %cause   = map { /cause="(\w+)"/ ? ($1 => $endings->{$_}) : () } grep { /\Apets_worker_endings_total/ } keys %$endings;
+    is $cause{crashed} + $cause{killed}, 0, 'none of them had to be killed';
+    is $api->stop, 0, 'it stops well';
+};
+
+done_testing;
