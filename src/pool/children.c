@@ -279,7 +279,7 @@ void children_check(struct children *children, int64_t now_us)
         learn_state(child, now_us);
         if (child->phase == CHILD_STARTING)
             check_starting(children, child, now_us);
-        else
+        else if (child->phase != CHILD_KILLED)
             check_serving(children, child, now_us);
         check_leaving(child, now_us);
     }

@@ -15,7 +15,7 @@ my $api = $service->api;
 sub recycled () { return $api->metrics->{'pets_worker_endings_total{cause="recycled"}'} }
 
 # A recycled worker is gone only when nginx has ended its last connection to it, some 10 s later.
-my $load = Pets::Load->new($service)->start;
+my $load = Pets::Load->new($service, pause => 0.01)->start;
 my $mark = $api->log_mark;
 wait_until { recycled() >= 4 } 60, 'four workers to be recycled';
 $api->signal('HUP');

@@ -458,6 +458,7 @@ START_TEST(stuck)
     is_killed("hang", "00000000000000000000000000000001");
     is_killed("who", "00000000000000000000000000000002");
     stops();
+    ck_assert_int_eq(fixture_count(&pool, "\"worker_stuck\""), 2);
     ck_assert_int_eq(fixture_count(&pool, "\"ending\":\"killed\""), 2);
 }
 END_TEST
