@@ -1,6 +1,7 @@
 /*
- * petsd.c: the daemon: its command line, and the body of a worker, where the floors are put together: secrets are
- * read first, so that a worker that lacks one never gets ready and never replaces one that serves.
+ * petsd.c: the daemon: its command line, and the body of a worker, where the floors are put
+ * together: secrets are read first, so that a worker that lacks one never gets ready and never
+ * replaces one that serves.
  */
 #include "base/base.h"
 
@@ -50,7 +51,8 @@ static void service_release(struct service *service)
     pepper_free(service->pepper);
 }
 
-/* Everything that is read from a protected file. The ops worker needs the database's password alone. */
+/* Everything that is read from a protected file. The ops worker needs the database's password
+ * alone. */
 static int service_load(struct service *service, const struct config *config, enum worker_kind kind,
     char *error, size_t size)
 {
@@ -73,13 +75,13 @@ static int service_load(struct service *service, const struct config *config, en
 
 /* --- the body of a worker --- */
 
-static enum err authenticate(struct app *app, const char *token, size_t length,
-    struct principal *principal)
+static enum err authenticate(
+    struct app *app, const char *token, size_t length, struct principal *principal)
 {
     const struct service *service = app->service;
     struct claims claims;
-    enum err err = token_verify(service->verifier, token, length, timestamp_epoch_s(timestamp_now()),
-        &claims);
+    enum err err =
+        token_verify(service->verifier, token, length, timestamp_epoch_s(timestamp_now()), &claims);
 
     if (err != ERR_NONE) {
         slot_count(service->slot, COUNTER_TOKENS_REFUSED);
@@ -111,17 +113,17 @@ static void on_settled(void *worker)
 
 static enum worker_exit run_app(struct worker *worker, struct service *service)
 {
-    struct app app = { .worker = worker,
+    struct app app = {.worker = worker,
         .table = &routes,
         .pools = route_pool(worker),
         .authenticate = authenticate,
-        .service = service };
-    struct db_options options = { .config = worker->config,
+        .service = service};
+    struct db_options options = {.config = worker->config,
         .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,
         .pools = statement_pool(worker->config),
         .slot = worker->slot,
         .settled = on_settled,
-        .context = worker };
+        .context = worker};
     struct server *server = server_new(worker, &app);
     int result;
 
@@ -138,9 +140,9 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
 
 static enum worker_exit serve(struct worker *worker)
 {
-    struct service service = { .scoreboard = worker->scoreboard,
+    struct service service = {.scoreboard = worker->scoreboard,
         .slot = worker->slot,
-        .listen_fd = worker->pool_listen_fd };
+        .listen_fd = worker->pool_listen_fd};
     enum worker_exit result = WORKER_EXIT_CONFIG;
     char error[ERROR_SIZE] = "";
 
@@ -149,8 +151,8 @@ static enum worker_exit serve(struct worker *worker)
     } else if (fastcgi_init() != 0) {
         result = WORKER_EXIT_FAILED;
         log_event(LEVEL_ERROR, "worker_failed", log_str("error", "libfcgi cannot be initialized"));
-    } else if (service.pepper != NULL
-        && (service.hasher = hasher_new(worker->loop, service.pepper, worker->config)) == NULL) {
+    } else if (service.pepper != NULL && (service.hasher = hasher_new(worker->loop, service.pepper,
+                                              worker->config)) == NULL) {
         result = WORKER_EXIT_FAILED;
         log_event(LEVEL_ERROR, "worker_failed", log_errno(errno));
     } else {
@@ -171,11 +173,11 @@ static void stop_loop(void *loop)
 static int test_database(const struct config *config)
 {
     struct loop *loop = loop_new();
-    struct db_options options = { .config = config,
+    struct db_options options = {.config = config,
         .connections = 1,
         .pools = statement_pool(config),
         .settled = stop_loop,
-        .context = loop };
+        .context = loop};
     struct db *db;
     int ready;
 
@@ -196,7 +198,7 @@ static int test_database(const struct config *config)
 
 static int test_all(const struct config *config, bool database)
 {
-    struct service service = { 0 };
+    struct service service = {0};
     char error[ERROR_SIZE] = "";
     int result = service_load(&service, config, WORKER_POOL, error, sizeof error);
 
@@ -212,7 +214,8 @@ static int test_all(const struct config *config, bool database)
     return EXIT_SUCCESS;
 }
 
-/* The environment is not a source of configuration, for us or for libpq; only what systemd says is kept. */
+/* The environment is not a source of configuration, for us or for libpq; only what systemd says is
+ * kept. */
 static void clean_environment(void)
 {
     char name[64];
@@ -240,18 +243,19 @@ static const char *statement_name(int statement)
 
 static int run(struct config *config)
 {
-    static const struct master_names names = { routes_name, statement_name };
+    static const struct master_names names = {routes_name, statement_name};
 
     return master_run(config, serve, &names);
 }
 
 static void usage(FILE *out)
 {
-    fputs("usage: petsd -c FILE           run the pool that FILE configures, in the foreground\n"
-          "       petsd -c FILE -t [-d]   test the configuration; -d: prepare every statement, too\n"
-          "       petsd -c FILE -T        print every option with its value, default and range\n"
-          "       petsd --routes          print the table of routes\n"
-          "       petsd --version\n",
+    fputs(
+        "usage: petsd -c FILE           run the pool that FILE configures, in the foreground\n"
+        "       petsd -c FILE -t [-d]   test the configuration; -d: prepare every statement, too\n"
+        "       petsd -c FILE -T        print every option with its value, default and range\n"
+        "       petsd --routes          print the table of routes\n"
+        "       petsd --version\n",
         out);
 }
 
@@ -263,9 +267,9 @@ struct arguments {
 /* -1: go on; else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = { { "help", no_argument, NULL, 'h' },
-        { "routes", no_argument, NULL, 'r' }, { "version", no_argument, NULL, 'v' },
-        { NULL, 0, NULL, 0 } };
+    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
+        {"routes", no_argument, NULL, 'r'}, {"version", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "c:tdTh", options, NULL)) != -1) {
@@ -304,7 +308,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = { 0 };
+    struct arguments arguments = {0};
     int status = parse_arguments(argc, argv, &arguments);
     const char *secret = config_secret_in_environment();
     char error[ERROR_SIZE] = "";
@@ -313,7 +317,8 @@ int main(int argc, char **argv)
     if (status >= 0)
         return status;
     if (secret != NULL) {
-        fprintf(stderr, "petsd: %s is set: secrets come from protected files, never from the environment\n",
+        fprintf(stderr,
+            "petsd: %s is set: secrets come from protected files, never from the environment\n",
             secret);
         return WORKER_EXIT_CONFIG;
     }

@@ -1,6 +1,6 @@
 /*
- * accounts.c: accounts. Registration hashes first, off the loop, and then writes the account, its credential and
- * the audit event in one statement.
+ * accounts.c: accounts. Registration hashes first, off the loop, and then writes the account, its
+ * credential and the audit event in one statement.
  */
 #include "api/accounts.h"
 
@@ -12,22 +12,22 @@ enum { NAME_MAX_CHARACTERS = 80 };
 enum { F_EMAIL, F_PASSWORD, F_NAME };
 
 const struct field accounts_register_fields[accounts_register_fields_count] = {
-    [F_EMAIL] = { "email", FIELD_STRING, FIELD_REQUIRED, 3, EMAIL_MAX, .check = email_valid },
-    [F_PASSWORD] = { "password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
-        PASSWORD_MAX },
-    [F_NAME] = { "display_name", FIELD_STRING, FIELD_REQUIRED, 1, NAME_MAX_CHARACTERS },
+    [F_EMAIL] = {"email", FIELD_STRING, FIELD_REQUIRED, 3, EMAIL_MAX, .check = email_valid},
+    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
+        PASSWORD_MAX},
+    [F_NAME] = {"display_name", FIELD_STRING, FIELD_REQUIRED, 1, NAME_MAX_CHARACTERS},
 };
 
 /* In the order of the columns of the account statements. */
 static const struct field account_fields[] = {
-    { "id", FIELD_UUID, FIELD_READ_ONLY },
-    { "email", FIELD_STRING, FIELD_READ_ONLY },
-    { "display_name", FIELD_STRING, FIELD_READ_ONLY },
-    { "role", FIELD_WORD, FIELD_READ_ONLY },
-    { "state", FIELD_WORD, FIELD_READ_ONLY },
-    { "created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
-    { "updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
-    { "version", FIELD_INTEGER, FIELD_READ_ONLY },
+    {"id", FIELD_UUID, FIELD_READ_ONLY},
+    {"email", FIELD_STRING, FIELD_READ_ONLY},
+    {"display_name", FIELD_STRING, FIELD_READ_ONLY},
+    {"role", FIELD_WORD, FIELD_READ_ONLY},
+    {"state", FIELD_WORD, FIELD_READ_ONLY},
+    {"created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"version", FIELD_INTEGER, FIELD_READ_ONLY},
 };
 enum { COLUMN_ID = 0, COLUMN_VERSION = 7 };
 
@@ -59,8 +59,11 @@ enum err accounts_register(struct exchange *exchange)
     const struct text *password = &exchange->values[F_PASSWORD].text;
     struct hash_job *job = arena_zalloc(exchange->arena, sizeof *job);
 
-    *job = (struct hash_job) { .kind = HASH_MAKE, .password = password->bytes,
-        .length = password->length, .done = hashed, .context = exchange };
+    *job = (struct hash_job){.kind = HASH_MAKE,
+        .password = password->bytes,
+        .length = password->length,
+        .done = hashed,
+        .context = exchange};
     exchange->memory = job;
     if (hasher_submit(service_of(exchange)->hasher, job) != 0) {
         slot_count(service_of(exchange)->slot, COUNTER_HASHES_REFUSED);

@@ -1,6 +1,7 @@
 /*
- * pets.c: pets. Whose pet it is, is decided by the statements (the caller's own, or an administrator) and
- * by row-level security below them; what the handlers see is what the caller may see.
+ * pets.c: pets. Whose pet it is, is decided by the statements (the caller's own, or an
+ * administrator) and by row-level security below them; what the handlers see is what the caller may
+ * see.
  */
 #include "api/pets.h"
 
@@ -12,48 +13,48 @@ enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
 /* Columns of the pet statements that the handlers look at, counted from the row's id. */
 enum { COLUMN_ID = 0, COLUMN_VERSION = 13 };
 
-static const char *const species[] = { "dog", "cat", "bird", "fish", "rabbit", "rodent", "reptile",
-    "horse", "other", NULL };
-static const char *const sexes[] = { "female", "male", "unknown", NULL };
+static const char *const species[] = {
+    "dog", "cat", "bird", "fish", "rabbit", "rodent", "reptile", "horse", "other", NULL};
+static const char *const sexes[] = {"female", "male", "unknown", NULL};
 
 const struct field pets_fields[pets_fields_count] = {
-    { "id", FIELD_UUID, FIELD_READ_ONLY },
-    { "owner_id", FIELD_UUID, FIELD_READ_ONLY },
-    { "name", FIELD_STRING, FIELD_REQUIRED, 1, 80 },
-    { "species", FIELD_WORD, FIELD_REQUIRED, .words = species },
-    { "breed", FIELD_STRING, FIELD_NULLABLE, 1, 80 },
-    { "sex", FIELD_WORD, 0, .words = sexes, .initial = "unknown" },
-    { "born_on", FIELD_DATE, FIELD_NULLABLE | FIELD_PAST },
-    { "weight_grams", FIELD_INTEGER, FIELD_NULLABLE, 1, 2000000 },
-    { "microchip", FIELD_DIGITS, FIELD_NULLABLE, 15, 15 },
-    { "notes", FIELD_TEXT, FIELD_NULLABLE, 0, 2000 },
-    { "tags", FIELD_STRINGS, 0, 1, 32, 16 },
-    { "created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
-    { "updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
-    { "version", FIELD_INTEGER, FIELD_READ_ONLY },
+    {"id", FIELD_UUID, FIELD_READ_ONLY},
+    {"owner_id", FIELD_UUID, FIELD_READ_ONLY},
+    {"name", FIELD_STRING, FIELD_REQUIRED, 1, 80},
+    {"species", FIELD_WORD, FIELD_REQUIRED, .words = species},
+    {"breed", FIELD_STRING, FIELD_NULLABLE, 1, 80},
+    {"sex", FIELD_WORD, 0, .words = sexes, .initial = "unknown"},
+    {"born_on", FIELD_DATE, FIELD_NULLABLE | FIELD_PAST},
+    {"weight_grams", FIELD_INTEGER, FIELD_NULLABLE, 1, 2000000},
+    {"microchip", FIELD_DIGITS, FIELD_NULLABLE, 15, 15},
+    {"notes", FIELD_TEXT, FIELD_NULLABLE, 0, 2000},
+    {"tags", FIELD_STRINGS, 0, 1, 32, 16},
+    {"created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"version", FIELD_INTEGER, FIELD_READ_ONLY},
 };
 
 enum { P_LIMIT, P_CURSOR, P_SPECIES, P_Q, P_OWNER };
 const struct field pets_parameters[pets_parameters_count] = {
-    [P_LIMIT] = { "limit", FIELD_INTEGER, 0, 1, LIMIT_MAX },
-    [P_CURSOR] = { "cursor", FIELD_CURSOR, 0, 1, 64 },
-    [P_SPECIES] = { "species", FIELD_WORD, 0, .words = species },
-    [P_Q] = { "q", FIELD_STRING, 0, 1, 80 },
-    [P_OWNER] = { "owner_id", FIELD_UUID, 0 },
+    [P_LIMIT] = {"limit", FIELD_INTEGER, 0, 1, LIMIT_MAX},
+    [P_CURSOR] = {"cursor", FIELD_CURSOR, 0, 1, 64},
+    [P_SPECIES] = {"species", FIELD_WORD, 0, .words = species},
+    [P_Q] = {"q", FIELD_STRING, 0, 1, 80},
+    [P_OWNER] = {"owner_id", FIELD_UUID, 0},
 };
 
 const struct field pets_history_parameters[pets_history_parameters_count] = {
-    [P_LIMIT] = { "limit", FIELD_INTEGER, 0, 1, LIMIT_MAX },
-    [P_CURSOR] = { "cursor", FIELD_CURSOR, 0, 1, 64 },
+    [P_LIMIT] = {"limit", FIELD_INTEGER, 0, 1, LIMIT_MAX},
+    [P_CURSOR] = {"cursor", FIELD_CURSOR, 0, 1, 64},
 };
 
 static const struct field history_fields[] = {
-    { "version", FIELD_INTEGER, FIELD_READ_ONLY },
-    { "action", FIELD_WORD, FIELD_READ_ONLY },
-    { "actor_id", FIELD_UUID, FIELD_READ_ONLY },
-    { "changed_at", FIELD_TIMESTAMP, FIELD_READ_ONLY },
-    { "old", FIELD_JSON, FIELD_READ_ONLY },
-    { "new", FIELD_JSON, FIELD_READ_ONLY },
+    {"version", FIELD_INTEGER, FIELD_READ_ONLY},
+    {"action", FIELD_WORD, FIELD_READ_ONLY},
+    {"actor_id", FIELD_UUID, FIELD_READ_ONLY},
+    {"changed_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"old", FIELD_JSON, FIELD_READ_ONLY},
+    {"new", FIELD_JSON, FIELD_READ_ONLY},
 };
 
 static int32_t limit_of(const struct exchange *exchange)
@@ -73,8 +74,8 @@ static void bind_origin(struct exchange *exchange, struct query *query)
 /* --- pages --- */
 
 /* The rows of a page (a page of `limit` is asked for with one more), and where the next begins. */
-static void render_page(struct exchange *exchange, const struct field *fields, size_t count,
-    const char *next)
+static void render_page(
+    struct exchange *exchange, const struct field *fields, size_t count, const char *next)
 {
     const struct rows *rows = &exchange->query.rows;
     struct json_out *json = &exchange->reply.json;
@@ -113,8 +114,8 @@ static void put_encoded(struct buf *out, const struct text *text)
 }
 
 /* The Link header (RFC 8288) to the next page: the same parameters with another cursor. */
-static void link_next(struct exchange *exchange, const struct field *parameters, size_t count,
-    const char *next)
+static void link_next(
+    struct exchange *exchange, const struct field *parameters, size_t count, const char *next)
 {
     struct buf link;
 
@@ -238,8 +239,8 @@ enum err pets_change(struct exchange *exchange)
     query_uuid(query, &exchange->id);
     query_uuid(query, &exchange->principal.account);
     precondition_bind(query, exchange->request.if_match);
-    query_int4(query,
-        whole ? INT32_MAX : fields_mask(pets_fields, pets_fields_count, exchange->values));
+    query_int4(
+        query, whole ? INT32_MAX : fields_mask(pets_fields, pets_fields_count, exchange->values));
     fields_bind(pets_fields, pets_fields_count, exchange->values, query);
     bind_origin(exchange, query);
     return ERR_NONE;

@@ -1,5 +1,6 @@
 /*
- * routes.c: the table of routes. Adding a capability is adding a file beside pets.c and its rows here.
+ * routes.c: the table of routes. Adding a capability is adding a file beside pets.c and its rows
+ * here.
  */
 #include "api/routes.h"
 
@@ -9,14 +10,15 @@
 #include "api/sessions.h"
 #include "pool/scoreboard.h"
 
-#define BODY(kind, table)  .body = BODY_##kind, .fields = table, .field_count = table##_count
-#define QUERY(table)       .parameters = table, .parameter_count = table##_count
+#define BODY(kind, table) .body = BODY_##kind, .fields = table, .field_count = table##_count
+#define QUERY(table)      .parameters = table, .parameter_count = table##_count
 
 static const struct route table[] = {
     ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_parameters)),
     ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields)),
     ROUTE(GET, "/v1/pets/{id}", ROUTE_API, USER, pets_get, pets_got, .body = BODY_NONE),
-    ROUTE(PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields)),
+    ROUTE(
+        PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields)),
     ROUTE(PATCH, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed,
         BODY(MERGE, pets_fields)),
     ROUTE(DELETE, "/v1/pets/{id}", ROUTE_API, USER, pets_delete, pets_deleted, .body = BODY_NONE),
@@ -30,8 +32,8 @@ static const struct route table[] = {
         BODY(JSON, sessions_login_fields)),
     ROUTE(POST, "/v1/auth/logout", ROUTE_AUTH, USER, sessions_logout, sessions_logged_out,
         .body = BODY_NONE),
-    ROUTE(GET, "/.well-known/jwks.json", ROUTE_AUTH, PUBLIC, sessions_jwks, NULL,
-        .negotiates = true),
+    ROUTE(
+        GET, "/.well-known/jwks.json", ROUTE_AUTH, PUBLIC, sessions_jwks, NULL, .negotiates = true),
 
     ROUTE(GET, "/live", ROUTE_OPS, PUBLIC, ops_live, NULL, .negotiates = true),
     ROUTE(GET, "/ready", ROUTE_OPS, PUBLIC, ops_ready, ops_ready_known, .negotiates = true),
@@ -40,9 +42,10 @@ static const struct route table[] = {
     ROUTE(GET, "/metrics", ROUTE_OPS, PUBLIC, ops_metrics, NULL, .negotiates = true),
 };
 
-_Static_assert(countof(table) <= SCOREBOARD_ROUTES, "the scoreboard counts SCOREBOARD_ROUTES routes");
+_Static_assert(
+    countof(table) <= SCOREBOARD_ROUTES, "the scoreboard counts SCOREBOARD_ROUTES routes");
 
-const struct route_table routes = { table, countof(table) };
+const struct route_table routes = {table, countof(table)};
 
 const char *routes_name(unsigned index)
 {
@@ -53,13 +56,13 @@ const char *routes_name(unsigned index)
 
 void routes_print(FILE *out)
 {
-    static const char *const access[]
-        = { [ACCESS_PUBLIC] = "public", [ACCESS_USER] = "user", [ACCESS_ADMIN] = "admin" };
+    static const char *const access[] = {
+        [ACCESS_PUBLIC] = "public", [ACCESS_USER] = "user", [ACCESS_ADMIN] = "admin"};
 
     for (size_t i = 0; i < countof(table); i++)
         fprintf(out, "%s\t%s\t%s\t%s\n",
-            table[i].pools == ROUTE_API        ? "api"
-                : table[i].pools == ROUTE_AUTH ? "auth"
-                                               : "ops",
+            table[i].pools == ROUTE_API    ? "api"
+            : table[i].pools == ROUTE_AUTH ? "auth"
+                                           : "ops",
             method_name(table[i].method), table[i].path, access[table[i].access]);
 }

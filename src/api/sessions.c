@@ -1,7 +1,8 @@
 /*
- * sessions.c: a login is three steps: look the account up, check the password off the loop, then open
- * a session or record the failure. Each step happens for every login: an address that nobody has costs the
- * same hash and the same number of round trips as a wrong password, and gets the same answer.
+ * sessions.c: a login is three steps: look the account up, check the password off the loop, then
+ * open a session or record the failure. Each step happens for every login: an address that nobody
+ * has costs the same hash and the same number of round trips as a wrong password, and gets the same
+ * answer.
  */
 #include "api/sessions.h"
 
@@ -13,9 +14,8 @@
 enum { F_EMAIL, F_PASSWORD };
 
 const struct field sessions_login_fields[sessions_login_fields_count] = {
-    [F_EMAIL] = { "email", FIELD_STRING, FIELD_REQUIRED, 1, EMAIL_MAX },
-    [F_PASSWORD]
-    = { "password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, PASSWORD_MAX },
+    [F_EMAIL] = {"email", FIELD_STRING, FIELD_REQUIRED, 1, EMAIL_MAX},
+    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, PASSWORD_MAX},
 };
 
 /* Columns of login_lookup. */
@@ -83,8 +83,11 @@ static enum err check_password(struct exchange *exchange)
     const struct text *password = &exchange->values[F_PASSWORD].text;
     struct login *login = exchange->memory;
 
-    login->job = (struct hash_job) { .kind = HASH_VERIFY, .password = password->bytes,
-        .length = password->length, .done = hashed, .context = exchange };
+    login->job = (struct hash_job){.kind = HASH_VERIFY,
+        .password = password->bytes,
+        .length = password->length,
+        .done = hashed,
+        .context = exchange};
     choose_hash(login, &exchange->query.rows, service);
     if (hasher_submit(service->hasher, &login->job) != 0) {
         slot_count(service->slot, COUNTER_HASHES_REFUSED);
@@ -123,8 +126,8 @@ static enum err open_session(struct exchange *exchange, struct login *login)
     return ERR_NONE;
 }
 
-static void render_token(struct exchange *exchange, const struct login *login, const char *token,
-    int lifetime_s)
+static void render_token(
+    struct exchange *exchange, const struct login *login, const char *token, int lifetime_s)
 {
     struct json_out *json = &exchange->reply.json;
 
@@ -145,8 +148,10 @@ static enum err issue_token(struct exchange *exchange, const struct login *login
     const struct service *service = service_of(exchange);
     int lifetime_s = service->config->token.lifetime_s;
     int64_t now = timestamp_epoch_s(timestamp_now());
-    struct claims claims = { .account = login->account, .session = login->session, .issued = now,
-        .expires = now + lifetime_s };
+    struct claims claims = {.account = login->account,
+        .session = login->session,
+        .issued = now,
+        .expires = now + lifetime_s};
     char account[UUID_SIZE], session[UUID_SIZE];
     const char *token;
 

@@ -1,8 +1,9 @@
 /*
- * connection.c: libpq, never blocking. A query is sent as [enter,] statement, sync: one write. Its results
- * are read up to the sync, whatever happens before it; the first error decides. A connection that is lost
- * while a writing statement is on its way leaves the outcome unknown, and the client is told so. The password
- * file is read for every attempt, so a rotated password is picked up.
+ * connection.c: libpq, never blocking. A query is sent as [enter,] statement, sync: one write. Its
+ * results are read up to the sync, whatever happens before it; the first error decides. A
+ * connection that is lost while a writing statement is on its way leaves the outcome unknown, and
+ * the client is told so. The password file is read for every attempt, so a rotated password is
+ * picked up.
  */
 #include "db/connection.h"
 
@@ -79,7 +80,8 @@ static enum err lost_outcome(const struct connection *connection)
     return ERR_OUTCOME_UNKNOWN;
 }
 
-/* Ends it in any state; the first line of `reason` is logged. The next attempt follows the back-off. */
+/* Ends it in any state; the first line of `reason` is logged. The next attempt follows the
+ * back-off. */
 static void lose(struct connection *connection, const char *reason)
 {
     struct query *query = connection->query;
@@ -96,7 +98,8 @@ static void lose(struct connection *connection, const char *reason)
     connection->pg = NULL;
     connection->query = NULL;
     connection->state = DOWN;
-    connection->since_us = loop_now(connection->options.loop) + (was_up ? 0 : backoff_us(connection));
+    connection->since_us =
+        loop_now(connection->options.loop) + (was_up ? 0 : backoff_us(connection));
     connection->options.down(connection->options.owner, was_up);
     if (query != NULL)
         finish(query, lost_outcome(connection));
@@ -118,17 +121,18 @@ static void ignore_notice(void *context, const char *message)
 static PGconn *connect_start(const struct config *config, const char *password)
 {
     char port[12], timeout[12], options[64], name[64];
-    const char *keywords[] = { "host", "port", "dbname", "user", "password", "sslmode", "sslrootcert",
-        "application_name", "options", "client_encoding", "gssencmode", "tcp_user_timeout",
-        "keepalives_idle", "target_session_attrs", NULL };
-    const char *values[] = { config->database.host, port, config->database.name,
-        config->database.user, password, config->database.sslmode, config->database.sslrootcert, name,
-        options, "UTF8", "disable", timeout, "30",
-        strchr(config->database.host, ',') != NULL ? "read-write" : "any", NULL };
+    const char *keywords[] = {"host", "port", "dbname", "user", "password", "sslmode",
+        "sslrootcert", "application_name", "options", "client_encoding", "gssencmode",
+        "tcp_user_timeout", "keepalives_idle", "target_session_attrs", NULL};
+    const char *values[] = {config->database.host, port, config->database.name,
+        config->database.user, password, config->database.sslmode, config->database.sslrootcert,
+        name, options, "UTF8", "disable", timeout, "30",
+        strchr(config->database.host, ',') != NULL ? "read-write" : "any", NULL};
 
     snprintf(port, sizeof port, "%d", config->database.port);
     snprintf(timeout, sizeof timeout, "%d", config->database.statement_timeout_ms + HUNG_GRACE_MS);
-    snprintf(options, sizeof options, "-c statement_timeout=%d", config->database.statement_timeout_ms);
+    snprintf(
+        options, sizeof options, "-c statement_timeout=%d", config->database.statement_timeout_ms);
     snprintf(name, sizeof name, "pets-api/%s", config->pool.name);
     return PQconnectStartParams(keywords, values, 0);
 }
@@ -169,8 +173,8 @@ static int flush(struct connection *connection)
 
     if (left < 0)
         return -1;
-    return loop_change(connection->options.loop, &connection->watch,
-        left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
+    return loop_change(
+        connection->options.loop, &connection->watch, left > 0 ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 static bool prepares(const struct connection *connection, int statement)
@@ -187,9 +191,8 @@ static int send_prepares(struct connection *connection)
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         const struct statement *statement = &statements[i];
 
-        if (prepares(connection, i)
-            && PQsendPrepare(pg, statement->name, statement->sql, statement->params, statement->types)
-                != 1)
+        if (prepares(connection, i) && PQsendPrepare(pg, statement->name, statement->sql,
+                                           statement->params, statement->types) != 1)
             return -1;
     }
     if (PQpipelineSync(pg) != 1)
@@ -209,8 +212,8 @@ static void on_connecting(struct connection *connection)
     connection->watch.fd = PQsocket(connection->pg);
     if (status == PGRES_POLLING_FAILED)
         lose_by_libpq(connection);
-    else if (loop_add(loop, &connection->watch, status == PGRES_POLLING_READING ? EPOLLIN : EPOLLOUT)
-        != 0)
+    else if (loop_add(loop, &connection->watch,
+                 status == PGRES_POLLING_READING ? EPOLLIN : EPOLLOUT) != 0)
         lose(connection, strerror(errno));
     else if (status == PGRES_POLLING_OK && send_prepares(connection) != 0)
         lose_by_libpq(connection);
@@ -221,7 +224,8 @@ static void on_prepared(struct connection *connection)
     connection->failures = 0;
     connection->error[0] = '\0';
     count(connection, COUNTER_DATABASE_CONNECTS);
-    log_event(LEVEL_INFO, "database_connected", log_int("backend_pid", PQbackendPID(connection->pg)));
+    log_event(
+        LEVEL_INFO, "database_connected", log_int("backend_pid", PQbackendPID(connection->pg)));
     connection->state = IDLE;
     connection->options.up(connection->options.owner);
 }
@@ -251,12 +255,13 @@ static void on_prepare_result(struct connection *connection, PGresult *result)
 
 static int send_enter(PGconn *pg, const struct query *query)
 {
-    const char *values[] = { (const char *)query->session.bytes, (const char *)query->account.bytes,
-        query->need_role };
-    int lengths[] = { 16, 16, query->need_role == NULL ? 0 : (int)strlen(query->need_role) };
-    int formats[] = { 1, 1, 1 };
+    const char *values[] = {
+        (const char *)query->session.bytes, (const char *)query->account.bytes, query->need_role};
+    int lengths[] = {16, 16, query->need_role == NULL ? 0 : (int)strlen(query->need_role)};
+    int formats[] = {1, 1, 1};
 
-    return PQsendQueryPrepared(pg, statements[STATEMENT_ENTER].name, 3, values, lengths, formats, 1);
+    return PQsendQueryPrepared(
+        pg, statements[STATEMENT_ENTER].name, 3, values, lengths, formats, 1);
 }
 
 static int send_query(struct connection *connection, const struct query *query)
@@ -269,9 +274,8 @@ static int send_query(struct connection *connection, const struct query *query)
     if (query->enter && send_enter(pg, query) != 1)
         return -1;
     if (PQsendQueryPrepared(pg, statement->name, query->bound, query->values, query->lengths,
-            query->formats, 1)
-            != 1
-        || PQpipelineSync(pg) != 1)
+            query->formats, 1) != 1 ||
+        PQpipelineSync(pg) != 1)
         return -1;
     return flush(connection);
 }
@@ -314,8 +318,8 @@ static void keep_rows(struct query *query, PGresult *result)
     for (int row = 0; row < rows->count; row++) {
         for (int column = 0; column < rows->columns; column++, cells++) {
             cells->bytes = (const uint8_t *)PQgetvalue(result, row, column);
-            cells->length
-                = PQgetisnull(result, row, column) ? -1 : PQgetlength(result, row, column);
+            cells->length =
+                PQgetisnull(result, row, column) ? -1 : PQgetlength(result, row, column);
         }
     }
 }
@@ -334,7 +338,8 @@ static void note_error(struct connection *connection, const PGresult *result)
         return;
     }
     connection->err = sqlstate_err(sqlstate, constraint);
-    /* A server that ends the session may have committed before: only other errors are a clear no. */
+    /* A server that ends the session may have committed before: only other errors are a clear no.
+     */
     connection->definite = strncmp(sqlstate, "57P", 3) != 0 && strncmp(sqlstate, "08", 2) != 0;
     if (connection->err == ERR_TIMED_OUT)
         count(connection, COUNTER_STATEMENT_TIMEOUTS);
@@ -383,8 +388,8 @@ static void on_query_result(struct connection *connection, PGresult *result)
         on_rows(connection, result);
         return;
     }
-    if (status != PGRES_COMMAND_OK && status != PGRES_PIPELINE_ABORTED
-        && status != PGRES_PIPELINE_SYNC)
+    if (status != PGRES_COMMAND_OK && status != PGRES_PIPELINE_ABORTED &&
+        status != PGRES_PIPELINE_SYNC)
         note_error(connection, result);
     PQclear(result);
     if (status == PGRES_PIPELINE_SYNC)
@@ -457,7 +462,8 @@ void connection_check(struct connection *connection, int64_t now_us)
             lose(connection, "no answer within connect_timeout_ms");
         break;
     case BUSY:
-        /* PostgreSQL's own statement_timeout comes first; this is for a server that says nothing. */
+        /* PostgreSQL's own statement_timeout comes first; this is for a server that says nothing.
+         */
         if (age_ms > config->database.statement_timeout_ms + HUNG_GRACE_MS)
             lose(connection, "no answer within statement_timeout_ms");
         break;

@@ -1,6 +1,6 @@
 /*
- * connection.h: one connection to PostgreSQL, and the fence of libpq. It connects, prepares every statement of its pool,
- * carries one query at a time, and is made again when it is lost:
+ * connection.h: one connection to PostgreSQL, and the fence of libpq. It connects, prepares every
+ * statement of its pool, carries one query at a time, and is made again when it is lost:
  *
  *     DOWN -> CONNECTING -> PREPARING -> IDLE <-> BUSY
  *      ^________|______________|__________|________|     lost: back-off, then again
@@ -41,8 +41,8 @@ void connection_start(struct connection *connection);
 bool connection_is_idle(const struct connection *connection);
 
 /*
- * Sends [enter,] statement and sync in one write. -1 when the connection could not take it: nothing of it will take
- * effect, `down` has been called, and `done` will not be.
+ * Sends [enter,] statement and sync in one write. -1 when the connection could not take it: nothing
+ * of it will take effect, `down` has been called, and `done` will not be.
  */
 int connection_send(struct connection *connection, struct query *query);
 

@@ -1,6 +1,6 @@
 /*
- * db.c: who carries what. A query goes to an idle connection at once or waits in a bounded queue, oldest
- * first; when no connection is up and none is coming up, nobody is kept waiting.
+ * db.c: who carries what. A query goes to an idle connection at once or waits in a bounded queue,
+ * oldest first; when no connection is up and none is coming up, nobody is kept waiting.
  */
 #include "db/db.h"
 
@@ -101,8 +101,8 @@ static void serve_queue(void *owner)
 /* --- connections that come and go --- */
 
 /*
- * The first attempt has ended, one way or the other. Only now the other connections are made: a worker
- * can serve with one, and many at once would keep each other, and it, from getting ready.
+ * The first attempt has ended, one way or the other. Only now the other connections are made: a
+ * worker can serve with one, and many at once would keep each other, and it, from getting ready.
  */
 static void settle(struct db *db)
 {
@@ -157,14 +157,14 @@ struct db *db_new(struct loop *loop, const struct db_options *options)
 {
     size_t connections = (size_t)options->connections;
     struct db *db = calloc(1, sizeof *db + connections * sizeof db->connections[0]);
-    struct connection_options each = { .loop = loop,
+    struct connection_options each = {.loop = loop,
         .config = options->config,
         .pools = options->pools,
         .slot = options->slot,
         .owner = db,
         .up = on_up,
         .idle = serve_queue,
-        .down = on_down };
+        .down = on_down};
 
     if (db == NULL)
         base_out_of_memory();

@@ -1,9 +1,9 @@
 /*
- * db.h: a worker's connections to PostgreSQL. Each connection carries one query at a time, in pipeline
- * mode, so that `enter` and the statement make one round trip and one transaction; who finds no free
- * connection waits in a bounded queue. Connections are made, prepared, lost and made again by
- * themselves, with jittered back-off; the password file is read for every attempt, so a rotated
- * password is picked up. Nothing here ever blocks.
+ * db.h: a worker's connections to PostgreSQL. Each connection carries one query at a time, in
+ * pipeline mode, so that `enter` and the statement make one round trip and one transaction; who
+ * finds no free connection waits in a bounded queue. Connections are made, prepared, lost and made
+ * again by themselves, with jittered back-off; the password file is read for every attempt, so a
+ * rotated password is picked up. Nothing here ever blocks.
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -30,14 +30,15 @@ struct db *db_new(struct loop *loop, const struct db_options *options);
 void db_free(struct db *db);
 
 /*
- * Sends the query or queues it; `done` is called later, never from within. On an error it has not been
- * taken: ERR_OVERLOADED (queue full) or ERR_DATABASE_UNAVAILABLE (no connection, none being made).
+ * Sends the query or queues it; `done` is called later, never from within. On an error it has not
+ * been taken: ERR_OVERLOADED (queue full) or ERR_DATABASE_UNAVAILABLE (no connection, none being
+ * made).
  */
 enum err db_submit(struct db *db, struct query *query);
 
 /*
- * The owner is no longer interested: `done` will not be called. A query that was sent may still take effect;
- * returns true in that case.
+ * The owner is no longer interested: `done` will not be called. A query that was sent may still
+ * take effect; returns true in that case.
  */
 bool db_cancel(struct db *db, struct query *query);
 
@@ -45,7 +46,8 @@ bool db_cancel(struct db *db, struct query *query);
 int db_ready(const struct db *db);
 int db_queued(const struct db *db);
 
-/* Why the last attempt to connect or prepare failed; "" when it did not. For `petsd -t -d` and petsctl. */
+/* Why the last attempt to connect or prepare failed; "" when it did not. For `petsd -t -d` and
+ * petsctl. */
 const char *db_last_error(const struct db *db);
 
 #endif

@@ -1,13 +1,21 @@
 /*
- * query.c: binding. Values are laid out in PostgreSQL's binary format once, in the arena of the query.
+ * query.c: binding. Values are laid out in PostgreSQL's binary format once, in the arena of the
+ * query.
  */
 #include "db/query.h"
 
 #include <endian.h>
 
 /* Object identifiers of the built-in types, fixed since PostgreSQL began (pg_type.dat). */
-enum { OID_INT4 = 23, OID_TEXT = 25, OID_DATE = 1082, OID_INT4_ARRAY = 1007, OID_TEXT_ARRAY = 1009,
-    OID_INET = 869, OID_UUID = 2950 };
+enum {
+    OID_INT4 = 23,
+    OID_TEXT = 25,
+    OID_DATE = 1082,
+    OID_INT4_ARRAY = 1007,
+    OID_TEXT_ARRAY = 1009,
+    OID_INET = 869,
+    OID_UUID = 2950
+};
 
 void query_init(struct query *query, struct arena *arena, enum statement_id statement)
 {
@@ -30,8 +38,8 @@ static void bind(struct query *query, unsigned type, const void *value, size_t l
 {
     const struct statement *statement = &statements[query->statement];
 
-    if (query->bound >= statement->params || length > INT_MAX
-        || (type != 0 && statement->types[query->bound] != type))
+    if (query->bound >= statement->params || length > INT_MAX ||
+        (type != 0 && statement->types[query->bound] != type))
         abort();
     query->values[query->bound] = value;
     query->lengths[query->bound] = (int)length;

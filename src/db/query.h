@@ -1,7 +1,8 @@
 /*
- * query.h: one statement with its parameters, on its way to the database and back. A query lives in its
- * owner's arena. Parameters are bound in the order that the statement declares them; each binder checks
- * the type against the compiled table and aborts on a mismatch, so a wrong order cannot reach the database.
+ * query.h: one statement with its parameters, on its way to the database and back. A query lives in
+ * its owner's arena. Parameters are bound in the order that the statement declares them; each
+ * binder checks the type against the compiled table and aborts on a mismatch, so a wrong order
+ * cannot reach the database.
  */
 #ifndef DB_QUERY_H
 #define DB_QUERY_H

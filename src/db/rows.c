@@ -1,5 +1,6 @@
 /*
- * rows.c: PostgreSQL's binary formats (the send functions of its types: network byte order throughout).
+ * rows.c: PostgreSQL's binary formats (the send functions of its types: network byte order
+ * throughout).
  */
 #include "db/rows.h"
 
@@ -95,8 +96,8 @@ const char *rows_json(const struct rows *rows, int row, int column, size_t *leng
     return (const char *)cell->bytes + 1;
 }
 
-bool rows_array_next(const struct rows *rows, int row, int column, size_t *at, const char **text,
-    size_t *length)
+bool rows_array_next(
+    const struct rows *rows, int row, int column, size_t *at, const char **text, size_t *length)
 {
     /* dimensions, has nulls, element type; then size and lower bound of the one dimension. */
     enum { HEADER = 12, DIMENSION = 8 };

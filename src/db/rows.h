@@ -1,7 +1,8 @@
 /*
  * rows.h: the rows of a result as they came from PostgreSQL, in its binary format, without a copy.
- * Valid as long as the arena of the query. Columns are counted from 0. Asking for a value of another
- * width than the column has is a programming error and aborts: results and statements are compiled together.
+ * Valid as long as the arena of the query. Columns are counted from 0. Asking for a value of
+ * another width than the column has is a programming error and aborts: results and statements are
+ * compiled together.
  */
 #ifndef DB_ROWS_H
 #define DB_ROWS_H
@@ -39,7 +40,7 @@ const struct uuid *rows_uuid(const struct rows *rows, int row, int column);
 const char *rows_json(const struct rows *rows, int row, int column, size_t *length);
 
 /* Walks a one-dimensional text[] without nulls: start with *at = 0; false at the end. */
-bool rows_array_next(const struct rows *rows, int row, int column, size_t *at, const char **text,
-    size_t *length);
+bool rows_array_next(
+    const struct rows *rows, int row, int column, size_t *at, const char **text, size_t *length);
 
 #endif

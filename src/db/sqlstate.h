@@ -6,7 +6,8 @@
 
 #include "base/err.h"
 
-/* `sqlstate` has five characters; `constraint` may be NULL. ERR_INTERNAL for what nobody expects. */
+/* `sqlstate` has five characters; `constraint` may be NULL. ERR_INTERNAL for what nobody expects.
+ */
 enum err sqlstate_err(const char *sqlstate, const char *constraint);
 
 #endif

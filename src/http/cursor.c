@@ -1,6 +1,6 @@
 /*
- * cursor.c: one letter for the kind, then hexadecimal digits: short, safe in a query string, and with exactly one
- * form for each position.
+ * cursor.c: one letter for the kind, then hexadecimal digits: short, safe in a query string, and
+ * with exactly one form for each position.
  */
 #include "http/cursor.h"
 
@@ -47,8 +47,8 @@ char *cursor_of_uuid(struct arena *arena, const struct uuid *uuid)
 char *cursor_of_version(struct arena *arena, int32_t version)
 {
     uint32_t value = (uint32_t)version;
-    uint8_t bytes[] = { (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8),
-        (uint8_t)value };
+    uint8_t bytes[] = {
+        (uint8_t)(value >> 24), (uint8_t)(value >> 16), (uint8_t)(value >> 8), (uint8_t)value};
 
     return make(arena, 'v', bytes, sizeof bytes);
 }
@@ -64,7 +64,7 @@ bool cursor_version(const char *text, size_t length, int32_t *version)
 
     if (!take(text, length, 'v', bytes, sizeof bytes))
         return false;
-    *version = (int32_t)((uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16
-        | (uint32_t)bytes[2] << 8 | bytes[3]);
+    *version = (int32_t)((uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
+                         (uint32_t)bytes[2] << 8 | bytes[3]);
     return *version > 0;
 }

@@ -1,8 +1,9 @@
 /*
- * exchange.h: one request and its reply, on one kept connection. It passes twice through exchange.c:
+ * exchange.h: one request and its reply, on one kept connection. It passes twice through
+ * exchange.c:
  *
- *     ask:    read -> match the route -> authenticate -> check query string and body -> handler's ask
- *     answer: rows are in -> handler's answer -> preconditions -> send -> count -> reset the arena
+ *     ask:    read -> match the route -> authenticate -> check query string and body -> handler's
+ * ask answer: rows are in -> handler's answer -> preconditions -> send -> count -> reset the arena
  *
  * What is needed below (authentication lives on a higher floor) comes in through `struct app`.
  */
@@ -29,8 +30,8 @@ struct app {
     const struct route_table *table;
     unsigned pools; /* ROUTE_* bits of the routes served */
     /* Checks an access token and fills the principal. NULL when no route needs one. */
-    enum err (*authenticate)(struct app *app, const char *token, size_t length,
-        struct principal *principal);
+    enum err (*authenticate)(
+        struct app *app, const char *token, size_t length, struct principal *principal);
     void *service; /* what handlers need (the api floor knows its type) */
 };
 
@@ -72,16 +73,16 @@ struct exchange {
 struct query *exchange_query(struct exchange *exchange, enum statement_id statement);
 
 /* Waits in `stage` until exchange_resume; `cancel` is called when the request ends before. */
-void exchange_wait(struct exchange *exchange, enum stage stage,
-    void (*cancel)(struct exchange *exchange));
+void exchange_wait(
+    struct exchange *exchange, enum stage stage, void (*cancel)(struct exchange *exchange));
 /* The wait is over: the handler's `answer` is called. */
 void exchange_resume(struct exchange *exchange);
 
 /* --- for the server --- */
 
 /*
- * Reads and serves one request; `exchange->app`, `fastcgi`, `arena` and `over` are set. `over` is called once, now
- * or later, when it has been answered.
+ * Reads and serves one request; `exchange->app`, `fastcgi`, `arena` and `over` are set. `over` is
+ * called once, now or later, when it has been answered.
  */
 void exchange_serve(struct exchange *exchange);
 

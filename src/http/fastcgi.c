@@ -1,7 +1,8 @@
 /*
  * fastcgi.c: the fence of libfcgi 2.4, and the places where it is kept from doing harm: it never
- * accepts (its listening socket is -1), never lingers on close (detached), and never reads without a
- * bound (the guard). A request is always read to its very end, or its rest would be taken for the next one.
+ * accepts (its listening socket is -1), never lingers on close (detached), and never reads without
+ * a bound (the guard). A request is always read to its very end, or its rest would be taken for the
+ * next one.
  */
 #include "http/fastcgi.h"
 
@@ -43,8 +44,8 @@ void fastcgi_free(struct fastcgi *fastcgi)
     free(fastcgi);
 }
 
-static void read_body(FCGX_Stream *in, struct arena *arena, size_t announced, size_t max,
-    struct fastcgi_body *body)
+static void read_body(
+    FCGX_Stream *in, struct arena *arena, size_t announced, size_t max, struct fastcgi_body *body)
 {
     char *bytes = arena_alloc(arena, MIN(announced, max) + 2);
     char dropped[4096];

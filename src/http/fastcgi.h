@@ -1,11 +1,12 @@
 /*
- * fastcgi.h: one kept connection from the web server, spoken through libfcgi. The library's calls block; they
- * are made only when the descriptor is readable, and the guard of the worker bounds each of them
- * (limit_ms), so that a half-dead peer holds the loop no longer than that.
+ * fastcgi.h: one kept connection from the web server, spoken through libfcgi. The library's calls
+ * block; they are made only when the descriptor is readable, and the guard of the worker bounds
+ * each of them (limit_ms), so that a half-dead peer holds the loop no longer than that.
  *
- * Who may connect is trusted not to attack the library: a GET_VALUES record with many questions, or two lengths
- * of a parameter that overflow an int together, end the process; and a request that is sent before the one
- * before it has been answered is lost. No web server does any of this; the socket's mode keeps others out.
+ * Who may connect is trusted not to attack the library: a GET_VALUES record with many questions, or
+ * two lengths of a parameter that overflow an int together, end the process; and a request that is
+ * sent before the one before it has been answered is lost. No web server does any of this; the
+ * socket's mode keeps others out.
  */
 #ifndef HTTP_FASTCGI_H
 #define HTTP_FASTCGI_H
@@ -32,7 +33,8 @@ struct fastcgi_body {
     size_t length;     /* as received */
 };
 
-/* Reads one request: its parameters, and its body of at most `max` bytes (more is read and dropped). */
+/* Reads one request: its parameters, and its body of at most `max` bytes (more is read and
+ * dropped). */
 enum fastcgi_read fastcgi_read(struct fastcgi *fastcgi, struct arena *arena, size_t max,
     struct fastcgi_body *body, int limit_ms);
 

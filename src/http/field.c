@@ -1,6 +1,6 @@
 /*
- * field.c: what the rows of a field table mean. Checking never stops at the first violation: a client
- * is told everything that is wrong at once.
+ * field.c: what the rows of a field table mean. Checking never stops at the first violation: a
+ * client is told everything that is wrong at once.
  */
 #include "http/field.h"
 
@@ -13,8 +13,8 @@ void violation_add(struct violations *violations, const char *pointer, const cha
     const char *code, const char *detail)
 {
     if (violations->count < VIOLATIONS)
-        violations->list[violations->count++]
-            = (struct violation) { pointer, parameter, code, detail };
+        violations->list[violations->count++] =
+            (struct violation){pointer, parameter, code, detail};
 }
 
 /* Where a value stands, for the report. */
@@ -48,8 +48,8 @@ static void check_length(const struct field *field, ptrdiff_t length, const stru
             arena_format(arena, "At most %" PRId64 " characters are allowed.", field->max));
 }
 
-static void check_string(const struct field *field, const struct text *text,
-    const struct place *place)
+static void check_string(
+    const struct field *field, const struct text *text, const struct place *place)
 {
     ptrdiff_t length = utf8_length(text->bytes, text->length);
     bool lines = field->type == FIELD_TEXT;
@@ -61,13 +61,13 @@ static void check_string(const struct field *field, const struct text *text,
     check_length(field, length, place);
     if (!utf8_printable(text->bytes, text->length, lines))
         wrong(place, "invalid_characters", "Control characters are not allowed.");
-    else if (field->check != NULL && length >= field->min && length <= field->max
-        && !field->check(text->bytes, text->length))
+    else if (field->check != NULL && length >= field->min && length <= field->max &&
+             !field->check(text->bytes, text->length))
         wrong(place, "invalid_format", "The text has not the expected form.");
 }
 
-static void check_secret(const struct field *field, const struct text *text,
-    const struct place *place)
+static void check_secret(
+    const struct field *field, const struct text *text, const struct place *place)
 {
     struct arena *arena = place->violations->arena;
     ptrdiff_t length = utf8_length(text->bytes, text->length);
@@ -80,13 +80,14 @@ static void check_secret(const struct field *field, const struct text *text,
             arena_format(arena, "At most %" PRId64 " bytes are allowed.", field->max));
 }
 
-static void check_word(const struct field *field, const struct text *text, const struct place *place)
+static void check_word(
+    const struct field *field, const struct text *text, const struct place *place)
 {
     struct buf list;
 
     for (size_t i = 0; field->words[i] != NULL; i++)
-        if (strlen(field->words[i]) == text->length
-            && memcmp(field->words[i], text->bytes, text->length) == 0)
+        if (strlen(field->words[i]) == text->length &&
+            memcmp(field->words[i], text->bytes, text->length) == 0)
             return;
     buf_init(&list, place->violations->arena, 128);
     buf_puts(&list, "Allowed are ");
@@ -98,8 +99,8 @@ static void check_word(const struct field *field, const struct text *text, const
     wrong(place, "not_allowed", list.data);
 }
 
-static void check_digits(const struct field *field, const struct text *text,
-    const struct place *place)
+static void check_digits(
+    const struct field *field, const struct text *text, const struct place *place)
 {
     bool digits = true;
 
@@ -107,8 +108,8 @@ static void check_digits(const struct field *field, const struct text *text,
         digits = digits && text->bytes[i] >= '0' && text->bytes[i] <= '9';
     if (!digits || text->length < (size_t)field->min || text->length > (size_t)field->max)
         wrong(place, "invalid_format",
-            arena_format(place->violations->arena, "Exactly %" PRId64 " digits are needed.",
-                field->max));
+            arena_format(
+                place->violations->arena, "Exactly %" PRId64 " digits are needed.", field->max));
 }
 
 static void check_date(const struct field *field, struct value *value, const struct place *place)
@@ -167,7 +168,8 @@ static void read_strings(const struct field *field, const struct json *json, str
     struct text *texts;
 
     if (count > (size_t)field->items) {
-        wrong(place, "too_many", arena_format(arena, "At most %d items are allowed.", field->items));
+        wrong(
+            place, "too_many", arena_format(arena, "At most %d items are allowed.", field->items));
         return;
     }
     texts = arena_alloc(arena, count * sizeof *texts);
@@ -197,7 +199,8 @@ static void read_member(const struct field *field, const struct json *json, stru
     } else if (field->type == FIELD_STRINGS) {
         wrong(place, "wrong_type", "An array of strings is needed.");
     } else if (field->type == FIELD_INTEGER) {
-        if ((kind != JSON_KIND_INTEGER && kind != JSON_KIND_REAL) || !json_whole(json, &value->number))
+        if ((kind != JSON_KIND_INTEGER && kind != JSON_KIND_REAL) ||
+            !json_whole(json, &value->number))
             wrong(place, "wrong_type", "An integer is needed.");
         else
             check_range(field, value->number, place);
@@ -214,7 +217,7 @@ static void initialize(const struct field *field, struct value *value)
 {
     value->null = field->initial == NULL && field->type != FIELD_STRINGS;
     if (field->initial != NULL)
-        value->text = (struct text) { field->initial, strlen(field->initial) };
+        value->text = (struct text){field->initial, strlen(field->initial)};
 }
 
 static void read_field(const struct field *field, const struct json *json, enum field_mode mode,
@@ -227,7 +230,8 @@ static void read_field(const struct field *field, const struct json *json, enum 
     value->given = json != NULL;
     if (json != NULL && !writable(field)) {
         wrong(place, "read_only", "The service sets this field itself.");
-    } else if ((field->flags & FIELD_REQUIRED) != 0 && (json == NULL ? mode == FIELD_WHOLE : resets)) {
+    } else if ((field->flags & FIELD_REQUIRED) != 0 &&
+               (json == NULL ? mode == FIELD_WHOLE : resets)) {
         wrong(place, "required", "This field is required.");
     } else if (json == NULL || resets) {
         initialize(field, value);
@@ -282,8 +286,8 @@ void fields_read(const struct field *fields, size_t count, const struct json *ob
     enum field_mode mode, struct value *values, struct violations *violations)
 {
     for (size_t i = 0; i < count; i++) {
-        struct place place
-            = { violations, arena_format(violations->arena, "/%s", fields[i].name), NULL };
+        struct place place = {
+            violations, arena_format(violations->arena, "/%s", fields[i].name), NULL};
 
         read_field(&fields[i], json_member(object, fields[i].name), mode, &values[i], &place);
     }
@@ -295,11 +299,11 @@ void fields_read(const struct field *fields, size_t count, const struct json *ob
 void field_read_parameter(const struct field *field, const char *text, size_t length,
     struct value *value, struct violations *violations)
 {
-    struct place place = { violations, NULL, field->name };
+    struct place place = {violations, NULL, field->name};
     char *end;
 
     value->given = true;
-    value->text = (struct text) { text, length };
+    value->text = (struct text){text, length};
     if (field->type != FIELD_INTEGER) {
         check_text(field, value, &place);
         return;
@@ -328,8 +332,8 @@ int32_t fields_mask(const struct field *fields, size_t count, const struct value
     return mask;
 }
 
-void fields_bind(const struct field *fields, size_t count, const struct value *values,
-    struct query *query)
+void fields_bind(
+    const struct field *fields, size_t count, const struct value *values, struct query *query)
 {
     for (size_t i = 0; i < count; i++) {
         const struct value *value = &values[i];
@@ -360,8 +364,8 @@ static void render_strings(const struct rows *rows, int row, int column, struct 
     json_close_array(out);
 }
 
-static void render_value(const struct field *field, const struct rows *rows, int row, int column,
-    struct json_out *out)
+static void render_value(
+    const struct field *field, const struct rows *rows, int row, int column, struct json_out *out)
 {
     const char *text;
     size_t length;

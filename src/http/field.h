@@ -1,8 +1,8 @@
 /*
- * field.h: the table of fields. One row says a field's name, type, bounds and who may write it; from it come
- * the validation of bodies and query strings (every violation at once, each with its place), the binding of
- * parameters and the rendering of rows. A resource lists its fields in the order of the columns that
- * its statements return, and of the parameters that they take.
+ * field.h: the table of fields. One row says a field's name, type, bounds and who may write it;
+ * from it come the validation of bodies and query strings (every violation at once, each with its
+ * place), the binding of parameters and the rendering of rows. A resource lists its fields in the
+ * order of the columns that its statements return, and of the parameters that they take.
  */
 #ifndef HTTP_FIELD_H
 #define HTTP_FIELD_H
@@ -12,14 +12,15 @@
 #include "http/json_out.h"
 
 enum field_type {
-    FIELD_STRING,    /* min..max characters of one line */
-    FIELD_TEXT,      /* the same, and line breaks and tabs */
-    FIELD_SECRET,    /* min characters .. max bytes of anything, NUL included; never rendered or logged */
-    FIELD_WORD,      /* one of words[] */
-    FIELD_DIGITS,    /* min..max decimal digits */
-    FIELD_INTEGER,   /* min..max */
-    FIELD_DATE,      /* YYYY-MM-DD; with FIELD_PAST not in the future (by UTC) */
-    FIELD_STRINGS,   /* up to `items` strings of min..max characters */
+    FIELD_STRING, /* min..max characters of one line */
+    FIELD_TEXT,   /* the same, and line breaks and tabs */
+    FIELD_SECRET, /* min characters .. max bytes of anything, NUL included; never rendered or logged
+                   */
+    FIELD_WORD,   /* one of words[] */
+    FIELD_DIGITS, /* min..max decimal digits */
+    FIELD_INTEGER, /* min..max */
+    FIELD_DATE,    /* YYYY-MM-DD; with FIELD_PAST not in the future (by UTC) */
+    FIELD_STRINGS, /* up to `items` strings of min..max characters */
     FIELD_UUID,
     FIELD_CURSOR,    /* query strings only: text, checked by the handler */
     FIELD_TIMESTAMP, /* the rest is rendered only */
@@ -27,9 +28,9 @@ enum field_type {
 };
 
 enum {
-    FIELD_REQUIRED = 1,  /* must be given */
-    FIELD_NULLABLE = 2,  /* null is a value */
-    FIELD_READ_ONLY = 4, /* rendered, never taken */
+    FIELD_REQUIRED = 1,   /* must be given */
+    FIELD_NULLABLE = 2,   /* null is a value */
+    FIELD_READ_ONLY = 4,  /* rendered, never taken */
     FIELD_WRITE_ONLY = 8, /* taken, never rendered */
     FIELD_PAST = 16,
 };
@@ -40,8 +41,8 @@ struct field {
     unsigned flags;
     int64_t min, max;
     int items;
-    const char *const *words;    /* ends with NULL */
-    const char *initial;         /* value when not given (WORD); STRINGS start empty */
+    const char *const *words; /* ends with NULL */
+    const char *initial;      /* value when not given (WORD); STRINGS start empty */
     bool (*check)(const char *text, size_t length); /* more about STRING; may be NULL */
 };
 
@@ -49,10 +50,10 @@ struct field {
 struct value {
     bool given; /* present in the body or query string */
     bool null;
-    struct text text;          /* STRING, TEXT, SECRET, WORD, DIGITS, CURSOR */
-    int64_t number;            /* INTEGER; DATE: days since 2000 */
+    struct text text; /* STRING, TEXT, SECRET, WORD, DIGITS, CURSOR */
+    int64_t number;   /* INTEGER; DATE: days since 2000 */
     struct uuid uuid;
-    const struct text *texts;  /* STRINGS */
+    const struct text *texts; /* STRINGS */
     size_t count;
 };
 
@@ -91,8 +92,8 @@ void field_read_parameter(const struct field *field, const char *text, size_t le
 int32_t fields_mask(const struct field *fields, size_t count, const struct value *values);
 
 /* Binds every writable field, in order. */
-void fields_bind(const struct field *fields, size_t count, const struct value *values,
-    struct query *query);
+void fields_bind(
+    const struct field *fields, size_t count, const struct value *values, struct query *query);
 
 /* One row as a JSON object; the first field is in column `column`. */
 void fields_render(const struct field *fields, size_t count, const struct rows *rows, int row,

@@ -1,6 +1,6 @@
 /*
- * json_out.c: the writer. Runs of plain characters are copied whole; only quotes, backslashes, control
- * characters and DEL are escaped (RFC 8259 section 7; DEL for the sake of terminals).
+ * json_out.c: the writer. Runs of plain characters are copied whole; only quotes, backslashes,
+ * control characters and DEL are escaped (RFC 8259 section 7; DEL for the sake of terminals).
  */
 #include "http/json_out.h"
 
@@ -93,7 +93,7 @@ static bool plain(unsigned char byte)
 static void escape(struct buf *buf, unsigned char byte)
 {
     static const char hex[] = "0123456789abcdef";
-    char text[6] = { '\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15] };
+    char text[6] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
 
     switch (byte) {
     case '"':

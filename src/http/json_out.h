@@ -1,6 +1,7 @@
 /*
- * json_out.h: JSON that goes out, written straight into a buffer. The writer puts the commas; the caller
- * opens and closes. Text is taken to be valid UTF-8 (PostgreSQL and the parser see to that) and escaped.
+ * json_out.h: JSON that goes out, written straight into a buffer. The writer puts the commas; the
+ * caller opens and closes. Text is taken to be valid UTF-8 (PostgreSQL and the parser see to that)
+ * and escaped.
  */
 #ifndef HTTP_JSON_OUT_H
 #define HTTP_JSON_OUT_H

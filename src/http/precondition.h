@@ -1,6 +1,6 @@
 /*
- * precondition.h: If-Match and If-None-Match (RFC 9110 section 13). The entity tag of a resource is its
- * version in quotes, and strong.
+ * precondition.h: If-Match and If-None-Match (RFC 9110 section 13). The entity tag of a resource is
+ * its version in quotes, and strong.
  */
 #ifndef HTTP_PRECONDITION_H
 #define HTTP_PRECONDITION_H
@@ -10,8 +10,8 @@
 enum { ENTITY_TAGS_MAX = 16 };
 
 /*
- * Binds the versions of If-Match as an int4[]: null when the header is absent or "*" (any version will do),
- * else those of its strong tags; a tag that cannot be one of ours matches nothing.
+ * Binds the versions of If-Match as an int4[]: null when the header is absent or "*" (any version
+ * will do), else those of its strong tags; a tag that cannot be one of ours matches nothing.
  */
 void precondition_bind(struct query *query, const char *if_match);
 

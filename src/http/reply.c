@@ -108,19 +108,19 @@ static void put_number(struct buf *head, const char *name, int64_t value)
     buf_put(head, "\r\n", 2);
 }
 
-/* nginx hands the status on as it is, and a status line has a reason phrase (RFC 9112 section 4). */
+/* nginx hands the status on as it is, and a status line has a reason phrase (RFC 9112 section 4).
+ */
 static const char *reason(int status)
 {
     static const struct {
         int status;
         const char *reason;
-    } reasons[] = { { 200, "OK" }, { 201, "Created" }, { 204, "No Content" },
-        { 304, "Not Modified" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
-        { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
-        { 406, "Not Acceptable" }, { 409, "Conflict" }, { 412, "Precondition Failed" },
-        { 413, "Content Too Large" }, { 415, "Unsupported Media Type" },
-        { 422, "Unprocessable Content" }, { 500, "Internal Server Error" },
-        { 501, "Not Implemented" }, { 503, "Service Unavailable" }, { 504, "Gateway Timeout" } };
+    } reasons[] = {{200, "OK"}, {201, "Created"}, {204, "No Content"}, {304, "Not Modified"},
+        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
+        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {409, "Conflict"},
+        {412, "Precondition Failed"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
+        {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
 
     for (size_t i = 0; i < countof(reasons); i++)
         if (reasons[i].status == status)

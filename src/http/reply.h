@@ -1,6 +1,6 @@
 /*
- * reply.h: what goes back: a status, a few headers that have names here, and a body. Handlers fill it; only the
- * exchange renders and sends it.
+ * reply.h: what goes back: a status, a few headers that have names here, and a body. Handlers fill
+ * it; only the exchange renders and sends it.
  */
 #ifndef HTTP_REPLY_H
 #define HTTP_REPLY_H
@@ -18,13 +18,13 @@ struct reply {
     const char *location;
     const char *link;
     const char *allow;
-    const char *accept_post;  /* Accept or Accept-Patch on 415 */
+    const char *accept_post; /* Accept or Accept-Patch on 415 */
     const char *accept_patch;
-    const char *challenge;    /* WWW-Authenticate */
+    const char *challenge;     /* WWW-Authenticate */
     const char *cache_control; /* NULL: the web server says no-store */
     const char *vary;
-    int32_t version;          /* rendered as ETag; 0: none */
-    int retry_after;          /* seconds; 0: none */
+    int32_t version; /* rendered as ETag; 0: none */
+    int retry_after; /* seconds; 0: none */
 };
 
 void reply_init(struct reply *reply, struct arena *arena);
@@ -33,7 +33,8 @@ void reply_init(struct reply *reply, struct arena *arena);
 void reply_problem(struct reply *reply, const struct request *request, enum err err,
     const char *detail, const struct violations *violations);
 
-/* The header lines in CGI form (RFC 3875 section 6), with the empty line, in the arena of the body. */
+/* The header lines in CGI form (RFC 3875 section 6), with the empty line, in the arena of the body.
+ */
 void reply_head(const struct reply *reply, struct buf *head);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * route.h: the table of routes: what the API offers. Dispatch, Allow, access control, validation, metrics
- * and the contract tests all read it. A row is made with ROUTE, which demands the access column: a
- * route that does not say who may use it does not compile.
+ * route.h: the table of routes: what the API offers. Dispatch, Allow, access control, validation,
+ * metrics and the contract tests all read it. A row is made with ROUTE, which demands the access
+ * column: a route that does not say who may use it does not compile.
  */
 #ifndef HTTP_ROUTE_H
 #define HTTP_ROUTE_H
@@ -10,8 +10,16 @@
 
 struct exchange;
 
-enum method { METHOD_GET, METHOD_HEAD, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE,
-    METHOD_OPTIONS, METHOD_UNKNOWN };
+enum method {
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_PATCH,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_UNKNOWN
+};
 
 enum route_pool { ROUTE_API = 1, ROUTE_AUTH = 2, ROUTE_OPS = 4 };
 
@@ -28,8 +36,9 @@ enum route_body {
 };
 
 /*
- * A handler's half. `ask` binds a query (exchange_query), waits for something else (exchange_wait), or fills the
- * reply. `answer` is called with the rows, or when the wait is over; it may do the same again.
+ * A handler's half. `ask` binds a query (exchange_query), waits for something else (exchange_wait),
+ * or fills the reply. `answer` is called with the rows, or when the wait is over; it may do the
+ * same again.
  */
 typedef enum err handler(struct exchange *exchange);
 
@@ -48,8 +57,10 @@ struct route {
     bool negotiates; /* the handler looks at Accept itself */
 };
 
-#define ROUTE(method, path, pools, access, ask, answer, ...) \
-    { METHOD_##method, path, pools, ACCESS_##access, ask, answer, __VA_ARGS__ }
+#define ROUTE(method, path, pools, access, ask, answer, ...)                                       \
+    {                                                                                              \
+        METHOD_##method, path, pools, ACCESS_##access, ask, answer, __VA_ARGS__                    \
+    }
 
 /* The whole table; at most SCOREBOARD_ROUTES rows. */
 struct route_table {
@@ -60,8 +71,8 @@ struct route_table {
 enum { ROUTE_ALLOW_SIZE = 64 };
 
 struct route_match {
-    const struct route *route; /* NULL: none */
-    char id[40];               /* the text that stood for {id}, lower or upper case; "" */
+    const struct route *route;    /* NULL: none */
+    char id[40];                  /* the text that stood for {id}, lower or upper case; "" */
     char allow[ROUTE_ALLOW_SIZE]; /* the methods of this path; "" when the path is not known */
 };
 

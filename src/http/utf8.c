@@ -6,7 +6,7 @@
 /* Decodes the code point at *at and moves behind it; -1 when it is malformed. */
 static int32_t next(const unsigned char *text, size_t length, size_t *at)
 {
-    static const int32_t least[] = { 0, 0x80, 0x800, 0x10000 };
+    static const int32_t least[] = {0, 0x80, 0x800, 0x10000};
     unsigned char first = text[*at];
     unsigned more = first < 0x80 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
     int32_t point = more == 0 ? first : first & (0x3f >> more);

@@ -12,6 +12,7 @@
 #include "http/utf8.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__lsan_default_suppressions(void);
 
 enum { BODY_MAX = 1000, INPUT_MAX = 1 << 16, PARAMS_MAX = 64 };
 
@@ -120,4 +121,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_request(&peer, &body);
     peer_close(&peer);
     return 0;
+}
+
+/* libfcgi 2.4 itself loses some bytes when a GET_VALUES record is cut; no web server sends one. */
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfcgi.so\n";
 }

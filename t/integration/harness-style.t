@@ -50,7 +50,7 @@ check('C is laid out by clang-format -i', ['clang-format', '--dry-run', '-Werror
 my @perl = grep { /\.(?:pm|pl|t)\z/ || begins($_, qr{\A#!/usr/bin/perl}) } @files;
 my @bad;
 for my $file (@perl) {
-    my ($status, undef, $err) = run([$^X, '-wc', "-I$src/t/lib", $file]);
+    my ($status, undef, $err) = run([$^X, '-wc', "-I$src/t/lib", "-I$src/t/bench/lib", $file]);
     push @bad, $err if $status || $err !~ /\A\S+ syntax OK\n\z/;
 }
 is join('', @bad), '', scalar(@perl) . ' Perl files compile without a warning';

@@ -263,7 +263,7 @@ int main(void)
     tcase_add_test(tests, threshold);
     tcase_add_test(tests, escapes);
     tcase_add_test(tests, random_bytes);
-    tcase_add_test(tests, truncation);
+    tcase_add_loop_test(tests, truncation, 0, 2);
     tcase_add_test(tests, reopens);
     tcase_add_test(tests, open_fails_softly);
     suite_add_tcase(suite, tests);
