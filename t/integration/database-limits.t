@@ -70,7 +70,7 @@ subtest 'a statement that takes too long' => sub {
     }
     is there('Slow'), 0, 'nothing was written';
     is counter('statement_timeouts_total') - $before, 2, 'counted';
-    my $slow = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'slow_request' && ($event->{route} // '') eq 'POST /v1/pets' });
+    my $slow = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'slow_request' && ($event->{stage} // '') eq 'database' });
     is $slow->{statement}, 'pet_create', 'the log names it while it runs';
     is $slow->{stage}, 'database', '... and where it is';
     ok $slow->{backend_pid} > 0, '... and which server process';

@@ -10,7 +10,7 @@ use Pets::Env qw(run bin spawn sock_dir test_dir wait_until slurp spew);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my $service = Pets::Direct->new(config => { both => { database => { reconnect_max_ms => 300, connect_timeout_ms => 800 } } });
+my $service = Pets::Direct->new(config => { both => { database => { reconnect_max_ms => 300, connect_timeout_ms => 2000 } } });
 $service->make_secrets;
 my $database = $service->{database} = Pets::Cluster->new(dir => test_dir() . '/pg', tls => 1, config => { listen_addresses => '127.0.0.1,127.0.0.2' });
 $database->start;
@@ -130,7 +130,7 @@ sub impostor ($name, $code) {
 for my $kind (qw(silent nonsense half huge error closed)) {
     subtest "a server that is $kind" => sub {
         my $config = $service->pool_config('api');
-        $config->{database} = { $config->{database}->%*, host => impostor($kind, $kind), port => 5432 };
+        $config->{database} = { $config->{database}->%*, host => impostor($kind, $kind), port => 5432, connect_timeout_ms => 800 };
         $config->{pool}     = { workers => 1, queue_max_wait_ms => 500 };
         my $pool = Pets::Pool->new(name => 'api', dir => test_dir() . "/$kind", sockets => sock_dir() . "/$kind", config => $config);
         my $start = time;
