@@ -35,7 +35,7 @@ static struct {
  */
 static bool put(struct line *line, const char *bytes, size_t length)
 {
-    if (line->truncated || length > LINE_MAX_BYTES - LINE_END - line->length) {
+    if (line->truncated || line->length + length > LINE_MAX_BYTES - LINE_END) {
         line->truncated = true;
         return false;
     }
