@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 
-enum { ARENA_BLOCK = 16384, ARENAS_KEPT = 64, ACCEPTS_A_TURN = 8 };
+enum { ARENA_BLOCK = 8192, ARENAS_KEPT = 8, ACCEPTS_A_TURN = 8 };
 
 struct peer {
     struct watch watch;
