@@ -97,20 +97,34 @@ exec_as_runner() { # COMMAND...: becomes it, as the runner
     env HOME="$var/home" USER="$runner_name" LOGNAME="$runner_name" "$@"
 }
 
+check_readable() {
+  as_runner test -r "$root/t/lib/common.sh" -a -x "$root/t/lib" ||
+    die "$runner_name, who is to run it, cannot read the files of the checkout" \
+      "Let everybody read them: chmod -R a+rX '$PETS_SHOWN'"
+}
+
 # The runner must be able to walk to the checkout, and automake refuses a path with a blank in it. Both are
 # mended by starting anew in a mount namespace of our own where the checkout lies at /mnt: nobody else sees
 # it, and it is gone with the last process.
 enter_reachable() { # ARGUMENTS of the calling script...
-  [ -z "${PETS_BOUND:-}" ] || return 0
+  if [ -n "${PETS_BOUND:-}" ]; then
+    check_readable
+    return
+  fi
   problem=
   case $root in
     *[!A-Za-z0-9_./+,@%=:-]*) problem="its path has characters that make cannot handle" ;;
   esac
+  # A line of a configuration file has at most 200 characters, and holds paths below the checkout.
+  [ "${#root}" -le 70 ] || problem="its path is too long"
   if [ "$(id -u)" -eq 0 ] &&
     ! setpriv --reuid "$runner_uid" --regid "$runner_gid" --clear-groups test -x "$root/t/run" 2>/dev/null; then
     problem="$runner_name, who is to run it, cannot reach it"
   fi
-  [ -n "$problem" ] || return 0
+  if [ -z "$problem" ]; then
+    check_readable
+    return
+  fi
 
   export PETS_BOUND=yes
   unset PETS_SRC PETS_VAR
@@ -146,9 +160,6 @@ make_var() { # makes var/ and its folders for the runner
     fi
     mkdir -p "$var/log" "$var/home" 2>/dev/null || die "cannot write to the checkout: $PETS_SHOWN"
   fi
-  as_runner test -r "$root/t/lib/common.sh" -a -x "$root/t/lib" ||
-    die "$runner_name, who is to run it, cannot read the files of the checkout" \
-      "Let everybody read them: chmod -R a+rX '$PETS_SHOWN'"
 }
 
 # --- packages ----------------------------------------------------------------------------------------
