@@ -77,6 +77,20 @@ uint32_t children_count(const struct children *children, enum worker_kind kind)
 
 /* --- starting --- */
 
+/*
+ * Whoever holds a key leaves no memory dump and lets nobody trace it. Not when sanitized: the leak
+ * checker traces its own process.
+ */
+static void protect_memory(const struct config *config)
+{
+#ifndef __SANITIZE_ADDRESS__
+    if (config->token.signing_key_file[0] != '\0' || config->password.pepper_file[0] != '\0')
+        prctl(PR_SET_DUMPABLE, 0);
+#else
+    (void)config;
+#endif
+}
+
 /* In the child: nothing of the master's stays open. The ops worker may ask about the pool's queue.
  */
 _Noreturn static void run_child(
@@ -99,6 +113,7 @@ _Noreturn static void run_child(
         listener_close(&sockets->ops);
     snprintf(name, sizeof name, "petsd-%s%s", config->pool.name, ops ? "-ops" : "");
     prctl(PR_SET_NAME, name);
+    protect_memory(config);
     log_threshold((enum log_level)config->log.level);
     if (log_open(config->log.file) != 0) {
         log_event(

@@ -22,7 +22,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-enum { TICK_MS = 100, SLOTS_MIN = 16, GENERATIONS_AT_ONCE = 4 };
+enum { TICK_MS = 100, SLOTS_MIN = 32, GENERATIONS_AT_ONCE = 8 };
 
 struct master {
     struct children children;

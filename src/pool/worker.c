@@ -7,6 +7,7 @@
 #include "base/base.h"
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -55,11 +56,22 @@ void worker_done(struct worker *worker)
     loop_stop(worker->loop);
 }
 
-static void close_listener(int *fd)
+/*
+ * As long as anybody holds a listener the kernel lets connections in, so the ops worker must not
+ * outlast the pool with its own. Something else takes the number, which others may have copied.
+ */
+static void forget_pool_listener(struct worker *worker)
 {
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
+    int null;
+
+    if (worker->pool_listen_fd < 0)
+        return;
+    null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null >= 0) {
+        dup3(null, worker->pool_listen_fd, O_CLOEXEC);
+        close(null);
+    }
+    worker->pool_listen_fd = -1;
 }
 
 /*
@@ -77,8 +89,10 @@ static void leave(struct worker *worker, bool now)
         worker->on_leave(worker, now);
     else
         worker_done(worker);
-    close_listener(&worker->listen_fd);
-    close_listener(&worker->pool_listen_fd);
+    if (worker->listen_fd >= 0)
+        close(worker->listen_fd);
+    worker->listen_fd = -1;
+    forget_pool_listener(worker);
 }
 
 static void reopen_log(void)
@@ -129,6 +143,8 @@ static void on_tick(struct tick *tick, int64_t now_us)
 {
     (void)tick;
     atomic_store_explicit(&self.worker->slot->alive_us, now_us, memory_order_relaxed);
+    if (atomic_load(&self.worker->scoreboard->draining) != 0)
+        forget_pool_listener(self.worker);
     if (self.orphan_us != 0)
         orphan_limits(self.worker->config, now_us);
 }

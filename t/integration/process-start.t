@@ -68,6 +68,13 @@ subtest 'on an address' => sub {
     like $listening->{address}, qr/\A127\.0\.0\.1:[1-9]\d+\z/, 'the log says which';
     is list($listening->{address}), 200, 'it serves there';
     is $pool->status->{listen_queue}{limit}, 511, 'its queue is known';
+    my $kept = Pets::FastCGI->new($listening->{address});
+    is $kept->request(uri => '/v1/pets?limit=1', token => $token)->{status}, 200, 'a kept connection';
+    $pool->signal('TERM');
+    wait_until { !eval { Pets::FastCGI->new($listening->{address}) } } 5, 'new connections to be refused';
+    is $kept->request(uri => '/v1/pets?limit=1', token => $token)->{status}, 200, 'told to stop, it refuses new connections and serves the kept one';
+    is $pool->ops('/live')->{status}, 200, 'and so does the ops worker';
+    $kept->close;
     is $pool->stop, 0, 'it stops well';
 };
 

@@ -48,8 +48,8 @@ subtest 'fresh clients beside ' . KEPT . ' kept connections' => sub {
 };
 
 subtest 'whoever speaks is served, with fresh clients coming and going' => sub {
-    # 24 people whose connections to nginx live for some five requests.
-    my $load = Pets::Load->new($service, people => 24, requests => 5, pause => 0.02)->start;
+    # 16 people whose connections to nginx live for some five requests.
+    my $load = Pets::Load->new($service, people => 16, requests => 5, pause => 0.05)->start;
     my $bad  = 0;
     for my $round (1 .. 2) {
         for my $connection (@kept) {
@@ -65,7 +65,7 @@ subtest 'whoever speaks is served, with fresh clients coming and going' => sub {
 
 subtest 'while the pool reloads and recycles' => sub {
     $api->set(pool => { max_requests => 150 });
-    my $load = Pets::Load->new($service, people => 24, requests => 5, pause => 0.02)->start;
+    my $load = Pets::Load->new($service, people => 16, requests => 5, pause => 0.05)->start;
     my $mark = $api->log_mark;
     $api->signal('HUP');
     $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 20, $mark);
@@ -73,7 +73,7 @@ subtest 'while the pool reloads and recycles' => sub {
     $bad += timed(sub { get($_) }) ne '200' for @kept;
     is $bad, 0, 'connections to the old generation are served on';
     no_longer_than(1, 'kept');
-    $load->go_on(800);
+    $load->go_on(500);
     $load->{before} += KEPT;
     $load->all_well('fresh');
     $_->close for @kept;
