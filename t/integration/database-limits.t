@@ -1,5 +1,6 @@
 # A database that is slow: the layers of time limits strike in their order, the queue is bounded in length and in
 # time, every refusal is counted, and nothing that was refused is written.
+# harness: alone
 use v5.36;
 use Pets::Direct;
 use Pets::Env qw(wait_until);

@@ -1,5 +1,6 @@
 # Peers that go away or are slow, at every stage of a request, and many of them: the worker keeps its promises to
 # the others, and its descriptors and memory do not grow.
+# harness: alone
 use v5.36;
 use Pets::Direct;
 use Pets::Env qw(wait_until);
