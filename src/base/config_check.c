@@ -78,6 +78,29 @@ static bool check_timeouts(struct check *check)
     return true;
 }
 
+/* A Unix socket has an absolute path; whatever else is among the hosts is reached by TCP. */
+static bool reached_by_tcp(const char *hosts)
+{
+    for (const char *at = hosts; at != NULL; at = strchr(at, ',')) {
+        at += *at == ',' ? 1 : 0;
+        if (*at != '/' && *at != '@')
+            return true;
+    }
+    return false;
+}
+
+static bool check_database(struct check *check)
+{
+    const struct config *c = check->config;
+
+    if (reached_by_tcp(c->database.host) && strcmp(c->database.sslmode, "verify-full") != 0)
+        return broken(check, AT(database.sslmode), AT(database.host),
+            "database.sslmode: \"%s\" does not prove who answers at %s; allowed by TCP: "
+            "verify-full",
+            c->database.sslmode, c->database.host);
+    return true;
+}
+
 static bool check_secrets(struct check *check)
 {
     const struct config *c = check->config;
@@ -111,6 +134,8 @@ bool config_check(const struct config *config, size_t fault[2], char *problem, s
     if (config->pool.name[0] == '\0')
         return broken(&check, AT(pool.name), AT(pool.name),
             "pool.name: is missing; allowed: one of api, auth, ops");
+    if (!check_database(&check))
+        return false;
     if (serves(config, "ops"))
         return true;
     return check_sockets(&check) && check_timeouts(&check) && check_secrets(&check);

@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 
-enum { ARENA_BLOCK = 8192, ARENAS_KEPT = 8, ACCEPTS_A_TURN = 8 };
+enum { ARENA_BLOCK = 8192, ARENAS_KEPT = 8, ACCEPTS_A_TURN = 8, STALLED_MS = 3 * LOOP_TICK_MS };
 
 struct peer {
     struct watch watch;
@@ -38,7 +38,7 @@ struct server {
     int active;
     int64_t served;
     int64_t retire_after; /* requests; 0: never */
-    bool accept_anyway;   /* it was left to the others for a tick, and is still there */
+    bool accept_anyway;   /* one more: it was left to the others for a tick, and is still there */
     bool leaving_now;
     struct arena *arenas[ARENAS_KEPT]; /* not in use */
     int arena_count;
@@ -211,18 +211,29 @@ static int open_connection(struct server *server, int fd)
 
 /* --- the listener --- */
 
-/* Whether the other workers that serve have, on average, fewer connections than this one. */
+/* Whether a worker could take the connection instead: it serves the same, and its loop goes round.
+ */
+static bool takes_part(const struct slot *slot, enum worker_kind kind, int64_t now_us)
+{
+    uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    int64_t alive_us = atomic_load_explicit(&slot->alive_us, memory_order_relaxed);
+
+    return (state == WORKER_READY || state == WORKER_RETIRING) &&
+           atomic_load_explicit(&slot->kind, memory_order_relaxed) == kind &&
+           now_us - alive_us < INT64_C(1000) * STALLED_MS;
+}
+
+/* Whether those workers have, on average, fewer connections than this one. */
 static bool over_share(const struct server *server)
 {
     const struct scoreboard *board = server->worker->scoreboard;
+    int64_t now_us = loop_now(server->worker->loop);
     uint64_t total = 0, workers = 0;
 
     for (uint32_t i = 0; i < board->slots; i++) {
         const struct slot *slot = &board->slot[i];
-        uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
 
-        if ((state != WORKER_READY && state != WORKER_RETIRING) ||
-            atomic_load_explicit(&slot->kind, memory_order_relaxed) != server->worker->kind)
+        if (!takes_part(slot, server->worker->kind, now_us))
             continue;
         workers++;
         total += atomic_load_explicit(&slot->connections, memory_order_relaxed);
@@ -259,10 +270,9 @@ static void on_listener(struct watch *watch, uint32_t events)
             loop_change(server->worker->loop, watch, 0);
             return;
         }
-        if (!accept_one(server)) {
-            server->accept_anyway = false;
+        server->accept_anyway = false;
+        if (!accept_one(server))
             return;
-        }
     }
 }
 

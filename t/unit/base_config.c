@@ -118,6 +118,10 @@ static const struct {
     {"[pool]\nworkers = 300\nname\n",
         "%s:2: pool.workers: \"300\" is out of range; allowed: 0 to 256 processes"},
     /* What belongs together. */
+    {"[pool]\nname = ops\n[database]\nhost = /run,db2\nsslmode = require\n",
+        "%s:5: database.sslmode: \"require\" does not prove who answers at /run,db2; allowed by "
+        "TCP: "
+        "verify-full"},
     {"[pool]\nname = api\n",
         "%s: pool.listen: is missing; allowed: an absolute path, ADDRESS:PORT, systemd or fd:0"},
     {"[pool]\nname = api\nlisten = /a\nops_listen = /a\n",
