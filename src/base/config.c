@@ -101,7 +101,7 @@ static const struct option options[] = {
 {"database", "password_file", TYPE_SECRET, AT(database.password_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
     "file with the password of the role; empty: none (peer authentication)"},
 {"database", "sslmode", TYPE_WORD, AT(database.sslmode), "verify-full", 0, 0, "", sslmode_words, RELOAD,
-    "how a connection by TCP is secured; a Unix socket needs no TLS"},
+    "how a connection is secured: verify-full by TCP; a Unix socket needs no TLS"},
 {"database", "sslrootcert", TYPE_PATH, AT(database.sslrootcert), "", 0, TEXT_MAX, "", NULL, RELOAD,
     "file with the certificates of the authorities to trust; empty: libpq's default"},
 {"database", "connections", TYPE_INT, AT(database.connections), "4", 1, 64, "connections", NULL, RELOAD,
