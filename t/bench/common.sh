@@ -67,5 +67,6 @@ bench() { # ARGUMENTS of the calling script...
     wait "$child" && status=0 || status=$?
     kill -0 "$child" 2>/dev/null || break
   done
+  [ "$status" -eq 0 ] || echo "$name: ended with status $status" >&2
   exit "$status"
 }
