@@ -9,7 +9,7 @@
 
 #include "auth/token.h"
 
-enum { TOKEN_CACHE_ENTRIES = 1024, TOKEN_CACHE_WAYS = 4 };
+enum { TOKEN_CACHE_ENTRIES = 4096, TOKEN_CACHE_WAYS = 4 };
 
 struct token_digest {
     uint8_t bytes[32];

@@ -62,10 +62,11 @@ subtest connections => sub {
     my $client = somebody;
     my @slow   = map {
         my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $nginx->plain_port) or die "connect: $!";
-        $socket->syswrite("GET /v1/pets?delay=1 HTTP/1.0\r\n$client\r\n\r\n");
+        $socket->syswrite("GET /v1/pets?delay=2 HTTP/1.0\r\n$client\r\n\r\n");
         $socket
     } 1 .. 3;
-    # The three are in progress once the pool has been asked for them: the fourth waits until they are.
+    # The three have to be in progress before a fourth asks, or it takes the place of one of them.
+    sleep 0.7;
     my $until = time + 5;
     my $answer;
     do { $answer = $nginx->plain(GET => '/v1/me', headers => [$client]) } until $answer->{status} != 200 || time > $until;
