@@ -8,7 +8,7 @@ use IO::Socket::INET;
 use Pets::Nginx;
 use Pets::NginxCheck;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 # The address comes from a header here, so that one machine can be many clients.
 my $MANY  = "set_real_ip_from 127.0.0.1;\nreal_ip_header X-Test-Address;\n";
