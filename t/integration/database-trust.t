@@ -56,7 +56,8 @@ subtest 'passwords' => sub {
     unlink $file;
     drop_connections();
     becomes('database_unavailable', 'no file at all');
-    spew($file, $new, 0644);
+    spew("$file.new", $new, 0644);
+    rename "$file.new", $file or die "rename: $!";
     sleep 0.5;
     is code(), 'database_unavailable', 'a file that others can read is not used';
     chmod 0600, $file;
