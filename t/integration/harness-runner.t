@@ -1,3 +1,4 @@
+# harness: alone
 # The runner must not be fooled: a test that dies, has no plan, leaves a process or a file behind, or whose
 # programs were reported by a sanitizer fails; a clean one passes; and the counts are true.
 use v5.36;
