@@ -70,7 +70,7 @@ cmp_ok $worst, '<', 1, sprintf '... the slowest after %.0f ms', 1000 * $worst;
 is $end->{ending}, 'killed', 'it counts as killed';
 is scalar $api->log_grep(sub ($event) { ($event->{event} // '') eq 'worker_stuck' && $event->{worker} == $stuck }, $mark), 1, 'the log says why';
 
-my ($lost) = $api->log_grep(sub ($event) { ($event->{event} // '') eq 'request_lost' }, $mark);
+my $lost = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'request_lost' }, 5, $mark);
 is $lost->{request_id}, $id, 'the lost request is named';
 like $lost->{route}, qr{/v1/pets/\{id\}}, '... with its route';
 is $lost->{stage}, 'database', '... its stage';
