@@ -5,7 +5,7 @@
  *
  * The workers of a pool share the listening socket, and a kept connection stays where it was
  * accepted. So a worker that has more than its share of them leaves the next one to the others, for
- * a tick at most.
+ * a millisecond, and then takes it all the same: a crowd that comes at once shall not wait.
  *
  * A kept connection may always have a request on its way. Who drains therefore closes none: it
  * accepts no new one, serves what comes, and lets the web server close them (keepalive_time,
@@ -18,7 +18,13 @@
 
 #include "base/log.h"
 
-enum { ARENA_BLOCK = 8192, ARENAS_KEPT = 8, ACCEPTS_A_TURN = 8, STALLED_MS = 3 * LOOP_TICK_MS };
+enum {
+    ARENA_BLOCK = 8192,
+    ARENAS_KEPT = 8,
+    ACCEPTS_A_TURN = 8,
+    STALLED_MS = 3 * LOOP_TICK_MS,
+    LEFT_MS = 1
+};
 
 struct peer {
     struct watch watch;
@@ -38,7 +44,7 @@ struct server {
     int active;
     int64_t served;
     int64_t retire_after; /* requests; 0: never */
-    bool accept_anyway;   /* one more: it was left to the others for a tick, and is still there */
+    bool accept_anyway;   /* one more: it was left to the others, and may still be there */
     bool leaving_now;
     struct arena *arenas[ARENAS_KEPT]; /* not in use */
     int arena_count;
@@ -262,12 +268,17 @@ static bool accept_one(struct server *server)
 static void on_listener(struct watch *watch, uint32_t events)
 {
     struct server *server = container_of(watch, struct server, listener);
+    struct loop *loop = server->worker->loop;
 
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        if (server->count >= server->worker->config->pool.max_connections ||
-            (!server->accept_anyway && over_share(server))) {
-            loop_change(server->worker->loop, watch, 0);
+        if (server->count >= server->worker->config->pool.max_connections) {
+            loop_change(loop, watch, 0);
+            return;
+        }
+        if (!server->accept_anyway && over_share(server)) {
+            loop_change(loop, watch, 0);
+            loop_tick_soon(loop, LEFT_MS);
             return;
         }
         server->accept_anyway = false;

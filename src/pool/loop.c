@@ -101,6 +101,11 @@ void loop_add_tick(struct loop *loop, struct tick *tick)
     loop->ticks = tick;
 }
 
+void loop_tick_soon(struct loop *loop, int ms)
+{
+    loop->next_tick_us = MIN(loop->next_tick_us, loop->now_us + (int64_t)ms * 1000);
+}
+
 void loop_later(struct loop *loop, void (*function)(void *), void *object)
 {
     if (loop->later_count == loop->later_size) {

@@ -40,6 +40,9 @@ void loop_remove(struct loop *loop, struct watch *watch);
 /* Borrowed for the life of the loop. */
 void loop_add_tick(struct loop *loop, struct tick *tick);
 
+/* Has the next tick come in at most `ms` milliseconds; the ones after it keep their distance. */
+void loop_tick_soon(struct loop *loop, int ms);
+
 /* Calls function(object) after the current batch, or at once before the next wait. */
 void loop_later(struct loop *loop, void (*function)(void *), void *object);
 

@@ -2,12 +2,13 @@
 # in at once, and peers that misbehave hold the others up no longer than they may.
 use v5.36;
 use Pets::Env qw(wait_until);
+use Pets::FastCGI;
 use Pets::Load;
 use Pets::Service;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-use constant KEPT => 300;
+use constant { CROWD => 200, KEPT => 300 };
 
 my $service = Pets::Service->new(
     config => { api => { pool => { workers => 2, io_timeout_ms => 400 } } },
@@ -32,6 +33,19 @@ sub no_longer_than ($seconds, $name) {
     $worst = 0;
     return;
 }
+
+subtest 'a crowd that comes at once' => sub {
+    my $bytes = Pets::FastCGI->request_bytes(uri => '/v1/pets?limit=1', token => $token, keep => 1);
+    my $start = time;
+    my @crowd = map { $api->connect } 1 .. CROWD;
+    $_->raw($bytes) for @crowd;
+    is scalar(grep { ($_->response(1, 5)->{status} // 0) == 200 } @crowd), CROWD, 'everybody is served';
+    cmp_ok time - $start, '<', 1, sprintf 'all of them within %.0f ms', 1000 * (time - $start);
+    my ($one, $two) = map { $_->{connections} } grep { $_->{kind} eq 'pool' } $api->status(full => 1)->{processes}->@*;
+    cmp_ok abs($one - $two), '<=', CROWD / 4, "both workers have their share: $one and $two";
+    $_->close for @crowd;
+    wait_until { $api->status->{connections} == 0 } 5, 'the crowd to go';
+};
 
 my @kept;
 subtest 'fresh clients beside ' . KEPT . ' kept connections' => sub {
