@@ -121,6 +121,7 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
     struct db_options options = {.config = worker->config,
         .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,
         .pools = statement_pool(worker->config),
+        .probe = worker->kind == WORKER_OPS,
         .slot = worker->slot,
         .settled = on_settled,
         .context = worker};

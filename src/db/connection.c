@@ -179,6 +179,8 @@ static int flush(struct connection *connection)
 
 static bool prepares(const struct connection *connection, int statement)
 {
+    if (connection->options.probe)
+        return statement == STATEMENT_READY;
     return (statements[statement].pools & connection->options.pools) != 0;
 }
 

@@ -19,6 +19,7 @@ struct db_options {
     const struct config *config; /* borrowed */
     int connections;
     unsigned pools;    /* STATEMENT_POOL_* bits: whose statements are prepared */
+    bool probe;        /* only the statement `ready` is prepared: the ops worker sends no other */
     struct slot *slot; /* counters; may be NULL */
     /* Called once, when the first attempt to connect has ended, well or badly. May be NULL. */
     void (*settled)(void *context);
