@@ -8,7 +8,7 @@ use Time::HiRes qw(time);
 
 my $instance = test_dir() . '/instance';
 my $port     = free_port();
-my %env      = (PETS_INSTANCE => $instance, PETS_BUILD => $ENV{PETS_BUILD}, TMPDIR => $ENV{TMPDIR}, NO_COLOR => 1);
+my %env      = (PETS_SHOWN => $ENV{PETS_SRC}, PETS_INSTANCE => $instance, PETS_BUILD => $ENV{PETS_BUILD}, TMPDIR => $ENV{TMPDIR}, NO_COLOR => 1);
 my $command  = src() . '/quickstart';
 my $runs     = 0;
 
