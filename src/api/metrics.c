@@ -70,8 +70,7 @@ static void put_seconds(struct buf *out, uint64_t us)
 
 /* --- by route --- */
 
-/* The rows to show: the routes of this pool and of the ops worker, and the last one for no route.
- */
+/* The rows to show: routes of this pool and of the ops worker, and the last one for no route. */
 static bool shown(const struct render *render, unsigned route)
 {
     return route == SCOREBOARD_ROUTES ||

@@ -340,8 +340,7 @@ static void note_error(struct connection *connection, const PGresult *result)
         return;
     }
     connection->err = sqlstate_err(sqlstate, constraint);
-    /* A server that ends the session may have committed before: only other errors are a clear no.
-     */
+    /* A server that ends the session may have committed: only other errors are a clear no. */
     connection->definite = strncmp(sqlstate, "57P", 3) != 0 && strncmp(sqlstate, "08", 2) != 0;
     if (connection->err == ERR_TIMED_OUT)
         count(connection, COUNTER_STATEMENT_TIMEOUTS);
@@ -464,8 +463,7 @@ void connection_check(struct connection *connection, int64_t now_us)
             lose(connection, "no answer within connect_timeout_ms");
         break;
     case BUSY:
-        /* PostgreSQL's own statement_timeout comes first; this is for a server that says nothing.
-         */
+        /* PostgreSQL's statement_timeout comes first; this is for one that says nothing. */
         if (age_ms > config->database.statement_timeout_ms + HUNG_GRACE_MS)
             lose(connection, "no answer within statement_timeout_ms");
         break;

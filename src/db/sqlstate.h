@@ -6,8 +6,7 @@
 
 #include "base/err.h"
 
-/* `sqlstate` has five characters; `constraint` may be NULL. ERR_INTERNAL for what nobody expects.
- */
+/* `sqlstate` has five characters; `constraint` may be NULL. ERR_INTERNAL: unexpected. */
 enum err sqlstate_err(const char *sqlstate, const char *constraint);
 
 #endif

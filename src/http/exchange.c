@@ -38,12 +38,12 @@ static enum err match_route(struct exchange *exchange)
     route_find(exchange->app->table, exchange->app->pools, request->method, request->path, &match);
     if (match.allow[0] == '\0')
         return ERR_NOT_FOUND;
-    exchange->reply.allow = arena_string(exchange->arena, match.allow);
-    if (match.route == NULL && request->method == METHOD_OPTIONS)
-        return ERR_NONE;
-    if (match.route == NULL)
+    if (match.route == NULL) {
+        exchange->reply.allow = arena_string(exchange->arena, match.allow);
+        if (request->method == METHOD_OPTIONS)
+            return ERR_NONE;
         return request->method == METHOD_UNKNOWN ? ERR_NOT_IMPLEMENTED : ERR_METHOD_NOT_ALLOWED;
-    exchange->reply.allow = NULL;
+    }
     exchange->route = match.route;
     slot_request(slot_of(exchange), exchange->entry, request->id, (uint16_t)route_index(exchange));
     /* What is not a UUID is the name of nothing. */
@@ -338,8 +338,7 @@ static bool stop_waiting(struct exchange *exchange)
 void exchange_abandon(struct exchange *exchange)
 {
     exchange->peer_gone = true;
-    /* A statement that is on its way is let finish: its connection is not free before that anyway.
-     */
+    /* A statement on its way is let finish: its connection is not free before that anyway. */
     if (exchange->state == EXCHANGE_QUERY && exchange->query.connection != NULL)
         return;
     if (exchange->state != EXCHANGE_QUERY && exchange->state != EXCHANGE_WAIT)
@@ -371,7 +370,8 @@ void exchange_check(struct exchange *exchange, int64_t now_us)
 
     if (exchange->state != EXCHANGE_QUERY && exchange->state != EXCHANGE_WAIT)
         return;
-    if (!exchange->slow_logged && elapsed_us > (int64_t)config->pool.slow_request_ms * 1000)
+    if (config->pool.slow_request_ms > 0 && !exchange->slow_logged &&
+        elapsed_us > (int64_t)config->pool.slow_request_ms * 1000)
         log_slow(exchange, elapsed_us);
     if (elapsed_us > (int64_t)config->pool.request_timeout_ms * 1000) {
         slot_count(slot_of(exchange), COUNTER_REQUEST_TIMEOUTS);

@@ -17,16 +17,24 @@ void violation_add(struct violations *violations, const char *pointer, const cha
             (struct violation){pointer, parameter, code, detail};
 }
 
-/* Where a value stands, for the report. */
+/* Where a value stands. Its pointer is written only when there is something to report. */
 struct place {
     struct violations *violations;
-    const char *pointer;
-    const char *parameter;
+    const char *member;    /* of the body; NULL for a parameter */
+    const char *parameter; /* of the query string; NULL for a body */
+    ptrdiff_t item;        /* of an array; -1: not in one */
 };
 
 static void wrong(const struct place *place, const char *code, const char *detail)
 {
-    violation_add(place->violations, place->pointer, place->parameter, code, detail);
+    struct arena *arena = place->violations->arena;
+    const char *pointer = NULL;
+
+    if (place->member != NULL && place->item >= 0)
+        pointer = arena_format(arena, "/%s/%td", place->member, place->item);
+    else if (place->member != NULL)
+        pointer = arena_format(arena, "/%s", place->member);
+    violation_add(place->violations, pointer, place->parameter, code, detail);
 }
 
 static bool writable(const struct field *field)
@@ -177,7 +185,7 @@ static void read_strings(const struct field *field, const struct json *json, str
         const struct json *item = json_array_at(json, i);
         struct place inner = *place;
 
-        inner.pointer = arena_format(arena, "%s/%zu", place->pointer, i);
+        inner.item = (ptrdiff_t)i;
         if (json_kind(item) != JSON_KIND_STRING) {
             wrong(&inner, "wrong_type", "A string is needed.");
             continue;
@@ -286,8 +294,7 @@ void fields_read(const struct field *fields, size_t count, const struct json *ob
     enum field_mode mode, struct value *values, struct violations *violations)
 {
     for (size_t i = 0; i < count; i++) {
-        struct place place = {
-            violations, arena_format(violations->arena, "/%s", fields[i].name), NULL};
+        struct place place = {violations, fields[i].name, NULL, -1};
 
         read_field(&fields[i], json_member(object, fields[i].name), mode, &values[i], &place);
     }
@@ -299,7 +306,7 @@ void fields_read(const struct field *fields, size_t count, const struct json *ob
 void field_read_parameter(const struct field *field, const char *text, size_t length,
     struct value *value, struct violations *violations)
 {
-    struct place place = {violations, NULL, field->name};
+    struct place place = {violations, NULL, field->name, -1};
     char *end;
 
     value->given = true;

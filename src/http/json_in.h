@@ -29,8 +29,7 @@ enum json_kind json_kind(const struct json *value);
 /* A string's bytes; may contain NUL. */
 const char *json_text(const struct json *value, size_t *length);
 
-/* An integer, also one written as 3.0; false when the number is not integral or not within 53 bits.
- */
+/* An integer, also one written as 3.0; false when it is not integral or not within 53 bits. */
 bool json_whole(const struct json *value, int64_t *number);
 
 size_t json_array_length(const struct json *array);

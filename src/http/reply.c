@@ -108,8 +108,7 @@ static void put_number(struct buf *head, const char *name, int64_t value)
     buf_put(head, "\r\n", 2);
 }
 
-/* nginx hands the status on as it is, and a status line has a reason phrase (RFC 9112 section 4).
- */
+/* nginx hands the status on as it is; a status line has a reason phrase (RFC 9112 section 4). */
 static const char *reason(int status)
 {
     static const struct {

@@ -33,8 +33,7 @@ void reply_init(struct reply *reply, struct arena *arena);
 void reply_problem(struct reply *reply, const struct request *request, enum err err,
     const char *detail, const struct violations *violations);
 
-/* The header lines in CGI form (RFC 3875 section 6), with the empty line, in the arena of the body.
- */
+/* The header lines in CGI form (RFC 3875 section 6), with the empty line. */
 void reply_head(const struct reply *reply, struct buf *head);
 
 #endif

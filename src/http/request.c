@@ -52,8 +52,7 @@ static const char *param(const struct fastcgi *fastcgi, struct arena *arena, con
     return value == NULL || value[0] == '\0' ? NULL : arena_string(arena, value);
 }
 
-/* The address, unless it is that of a Unix socket or otherwise none that the database would take.
- */
+/* The address, unless it is a Unix socket's or otherwise none that the database would take. */
 static const char *take_address(const char *given)
 {
     struct in6_addr address;

@@ -43,8 +43,7 @@ bool media_type_is(const char *content_type, const char *wanted);
  * NULL accepts all. */
 int accept_quality(const char *accept, const char *media_type);
 
-/* Decodes %XX (and + with `plus`) in place of a copy; NULL when malformed. *length may count NULs.
- */
+/* A copy with %XX (and + with `plus`) decoded, NULs too; NULL when malformed. */
 char *percent_decode(
     struct arena *arena, const char *text, size_t length, bool plus, size_t *decoded);
 

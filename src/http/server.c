@@ -60,8 +60,7 @@ static void publish(const struct server *server)
     atomic_store_explicit(&slot->active, (uint32_t)server->active, memory_order_relaxed);
 }
 
-/* --- arenas: as many as there are requests in flight, reused in the order that keeps caches warm
- * --- */
+/* --- arenas: one for each request in flight, the last one given back first --- */
 
 static struct arena *take_arena(struct server *server)
 {
@@ -217,8 +216,7 @@ static int open_connection(struct server *server, int fd)
 
 /* --- the listener --- */
 
-/* Whether a worker could take the connection instead: it serves the same, and its loop goes round.
- */
+/* Whether a worker could take a connection: it serves the same, and its loop goes round. */
 static bool takes_part(const struct slot *slot, enum worker_kind kind, int64_t now_us)
 {
     uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);

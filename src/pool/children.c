@@ -91,8 +91,7 @@ static void protect_memory(const struct config *config)
 #endif
 }
 
-/* In the child: nothing of the master's stays open. The ops worker may ask about the pool's queue.
- */
+/* In the child: nothing of the master's stays open but, for ops, the queue to look at. */
 _Noreturn static void run_child(
     struct children *children, const struct child *child, const struct config *config)
 {
@@ -388,8 +387,7 @@ bool children_reap(struct children *children, struct child_end *end, int64_t now
     enum ending ending;
     pid_t pid;
 
-    /* As process 1 of a container the master gets children that are not its own: they are skipped.
-     */
+    /* As process 1 of a container the master gets children not its own: they are skipped. */
     do {
         pid = waitpid(-1, &end->status, WNOHANG);
         if (pid <= 0)

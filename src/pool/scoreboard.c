@@ -10,8 +10,7 @@
 
 #include <sys/mman.h>
 
-/* A reader tries so often at once, and so often with a pause for a writer that lost its processor.
- */
+/* A reader tries so often at once, then with a pause for a writer that lost its processor. */
 enum { QUICK_TRIES = 100, TRIES = QUICK_TRIES + 100, PAUSE_NS = 1000000 };
 
 enum { TOTALS_WORDS = sizeof(struct totals) / sizeof(uint64_t) };

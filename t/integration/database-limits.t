@@ -150,5 +150,17 @@ subtest 'a statement that is cancelled' => sub {
     is $api->connect->request(uri => '/v1/pets', token => $token)->{status}, 200, 'the connection goes on';
 };
 
+subtest 'slow_request_ms = 0: never' => sub {
+    my $mark = $api->log_mark;
+    $api->set(pool => { slow_request_ms => 0 });
+    $api->signal('HUP');
+    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 10, $mark);
+    $mark = $api->log_mark;
+    my $by;
+    locked(sub { $by = answers(create('Quiet', 1)) });
+    is_deeply [keys %$by], ['timed_out'], 'a request takes long';
+    is scalar(my @slow = $api->log_grep(sub ($event) { ($event->{event} // '') eq 'slow_request' }, $mark)), 0, 'and is not logged as slow';
+};
+
 is $api->stop, 0, 'the pool ends in order';
 done_testing;
