@@ -159,17 +159,27 @@ static void log_access(const struct exchange *exchange, int status, int64_t elap
         log_int("elapsed_us", elapsed_us));
 }
 
-/* The request is over, answered with `status` or, when that is 0, not at all. */
-static void finish(struct exchange *exchange, int status, bool kept)
+/* Counts a request that is answered with `status` or, when that is 0, not at all. */
+static void count(struct exchange *exchange, int status)
 {
     int64_t elapsed_us = base_now_us() - exchange->started_us;
 
     slot_answered(slot_of(exchange), route_index(exchange), status, elapsed_us);
-    slot_end(slot_of(exchange), exchange->entry);
     if (config_of(exchange)->log.access)
         log_access(exchange, status, elapsed_us);
+}
+
+static void finish(struct exchange *exchange, bool kept)
+{
+    slot_end(slot_of(exchange), exchange->entry);
     exchange->state = EXCHANGE_IDLE;
     exchange->over(exchange, kept);
+}
+
+static void finish_unanswered(struct exchange *exchange)
+{
+    count(exchange, 0);
+    finish(exchange, false);
 }
 
 static void send_reply(struct exchange *exchange)
@@ -183,9 +193,11 @@ static void send_reply(struct exchange *exchange)
     bodiless = reply->status == 304 || exchange->request.method == METHOD_HEAD;
     buf_init(&head, exchange->arena, 512);
     reply_head(reply, &head);
+    /* Before it is sent: who has an answer finds it counted. */
+    count(exchange, reply->status);
     kept = fastcgi_answer(exchange->fastcgi, head.data, head.length, reply->body.data,
         bodiless ? 0 : reply->body.length, config_of(exchange)->pool.io_timeout_ms);
-    finish(exchange, reply->status, kept);
+    finish(exchange, kept);
 }
 
 static void send_problem(struct exchange *exchange, enum err err)
@@ -226,7 +238,7 @@ static void answer(struct exchange *exchange)
     exchange->step++;
     stage(exchange, STAGE_ANSWER);
     if (exchange->peer_gone) {
-        finish(exchange, 0, false);
+        finish_unanswered(exchange);
         return;
     }
     advance(exchange, exchange->route->answer(exchange));
@@ -245,7 +257,7 @@ static void on_query_done(struct query *query)
     struct exchange *exchange = query->owner;
 
     if (exchange->peer_gone) {
-        finish(exchange, 0, false);
+        finish_unanswered(exchange);
     } else if (query->err == ERR_NONE) {
         answer(exchange);
     } else {
@@ -344,7 +356,7 @@ void exchange_abandon(struct exchange *exchange)
     if (exchange->state != EXCHANGE_QUERY && exchange->state != EXCHANGE_WAIT)
         return;
     stop_waiting(exchange);
-    finish(exchange, 0, false);
+    finish_unanswered(exchange);
 }
 
 static void log_slow(struct exchange *exchange, int64_t elapsed_us)

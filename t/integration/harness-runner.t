@@ -63,6 +63,29 @@ ok !-e "$tree/var/test/good", 'the directory of a test that passed is gone';
 ok -d "$tree/var/test/report", 'that of one that failed is kept';
 unlink "$tree/var/test/report/petsd.log";    # or the real runner finds it here
 
+# --- a second try ---
+
+my $mark = test_dir() . '/tried';
+spew("$tree/t/integration/unsteady.t", qq{use v5.36;\nprint "1..1\\n"; exit !print "ok 1\\n" if -e '$mark';\nopen my \$f, '>', '$mark'; print "not ok 1\\n"; exit 1;\n});
+($status, $out) = runner('--tries=2', 'unsteady');
+is $status >> 8, 0, 'who passes at the second try passes';
+like $out, qr/^  FAIL unsteady .*^  ok   unsteady .*^  unsteady, passed at the second try: unsteady\n\n1 passed, 0 failed$/ms, 'and is named';
+unlink $mark;
+($status, $out) = runner('unsteady');
+is $status >> 8, 1, 'a test that is named has one try';
+unlink $mark;
+($status, $out) = runner('--tries=2', 'unsteady', 'report');
+is $status >> 8, 1, 'beside a find of the guard nothing is tried again';
+like $out, qr/^1 passed, 2 failed$/m, 'and both have failed';
+unlink $mark, "$tree/var/test/report/petsd.log";
+($status, $out) = runner('--tries=2', qw(unsteady bad dies exits));
+like $out, qr/^  failed: bad dies exits unsteady$/m, 'nor when many have failed';
+unlink $mark;
+($status, $out) = runner('--tries=2', 'bad');
+is $status >> 8, 1, 'who fails twice has failed';
+like $out, qr/^2 passed, 1 failed$/m, 'and is counted once';
+unlink "$tree/t/integration/unsteady.t";
+
 ($status, $out, my $err) = runner('nonesuch');
 is $status >> 8, 2, 'an unknown name is an error';
 like $err, qr/no test is called 'nonesuch'/, 'and is named';
