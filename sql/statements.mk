@@ -6,6 +6,10 @@ STATEMENTS = \
 	sql/statements/enter.sql \
 	sql/statements/login_failed.sql \
 	sql/statements/login_lookup.sql \
+	sql/statements/mail_claim.sql \
+	sql/statements/mail_expire.sql \
+	sql/statements/mail_failed.sql \
+	sql/statements/mail_sent.sql \
 	sql/statements/pet_create.sql \
 	sql/statements/pet_delete.sql \
 	sql/statements/pet_get.sql \

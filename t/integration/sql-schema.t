@@ -49,7 +49,7 @@ subtest 'a deployer who is no superuser, in a second database' => sub {
     is $pg->psql(q{select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'pets'::regnamespace}, database => 'other'),
         'pets_owner', 'everything belongs to pets_owner';
     sqitch_ok ['revert', '-y'], 'reverts', role => 'deployer', database => 'other';
-    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 4, 'the roles stay while the first database needs them';
+    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 5, 'the roles stay while the first database needs them';
     sqitch_ok ['verify'], 'and the first database is as it was';
 };
 
@@ -77,6 +77,9 @@ my @tampering = (
     ['grant insert (role) on pets.account to pets_auth',           'grants',   'revoke insert (role) on pets.account from pets_auth'],
     ['grant select on pets.audit_event to pets_ops',               'grants',   'revoke select on pets.audit_event from pets_ops'],
     ['grant truncate on pets.pet to pets_api',                     'grants',   'revoke truncate on pets.pet from pets_api'],
+    ['alter table pets.mail_outbox drop constraint mail_outbox_emptied', 'mail', 'alter table pets.mail_outbox add constraint mail_outbox_emptied check (true)'],
+    ['grant select (recipient) on pets.mail_outbox to pets_auth',  'mail',     'revoke select (recipient) on pets.mail_outbox from pets_auth'],
+    ['grant select (email) on pets.account to pets_mail',          'mail',     'revoke select (email) on pets.account from pets_mail'],
     ['grant execute on function pets.enter(uuid, uuid, text) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text) from public'],
 );
 
@@ -97,8 +100,8 @@ subtest 'verify scripts can fail' => sub {
     }
 };
 
-$pg->set_password($_) for qw(pets_api pets_auth pets_ops);
-my %pool_of = (pets_api => 'api', pets_auth => 'auth', pets_ops => 'ops');
+$pg->set_password($_) for qw(pets_api pets_auth pets_ops pets_mail);
+my %pool_of = (pets_api => 'api', pets_auth => 'auth', pets_ops => 'ops', pets_mail => 'mail');
 
 subtest 'statements and roles' => sub {
     for my $role (sort keys %pool_of) {

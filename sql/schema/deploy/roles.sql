@@ -1,6 +1,6 @@
 -- Deploy pets:roles to pg
 --
--- Four roles: one owns everything and cannot log in, three log in and own
+-- Five roles: one owns everything and cannot log in, four log in and own
 -- nothing. Roles belong to the whole cluster, so one that is already there (a
 -- second database, or a careful administrator) is kept. No password is set
 -- here: that is the business of whoever runs the cluster. A deployer who is no
@@ -15,7 +15,7 @@ begin
   if not exists (select from pg_catalog.pg_roles where rolname = 'pets_owner') then
     create role pets_owner nologin;
   end if;
-  foreach name in array array['pets_api', 'pets_auth', 'pets_ops'] loop
+  foreach name in array array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail'] loop
     if not exists (select from pg_catalog.pg_roles where rolname = name) then
       execute format('create role %I login noinherit', name);
     end if;
@@ -35,12 +35,12 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['pets_owner', 'pets_api', 'pets_auth', 'pets_ops'] loop
+  foreach name in array array['pets_owner', 'pets_api', 'pets_auth', 'pets_ops', 'pets_mail'] loop
     execute format('alter role %I set search_path = pets, pg_temp', name);
     execute format('alter role %I set timezone = %L', name, 'UTC');
     execute format('alter role %I set row_security = on', name);
   end loop;
-  foreach name in array array['pets_api', 'pets_auth', 'pets_ops'] loop
+  foreach name in array array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail'] loop
     execute format('alter role %I set plan_cache_mode = force_generic_plan', name);
     execute format('alter role %I set jit = off', name);
     execute format('alter role %I set enable_seqscan = off', name);

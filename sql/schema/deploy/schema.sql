@@ -8,7 +8,7 @@ begin;
 
 revoke all on database :"DBNAME" from public;
 revoke all on schema public from public;
-grant connect on database :"DBNAME" to pets_api, pets_auth, pets_ops;
+grant connect on database :"DBNAME" to pets_api, pets_auth, pets_ops, pets_mail;
 
 create schema pets authorization pets_owner;
 

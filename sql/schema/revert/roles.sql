@@ -8,7 +8,7 @@ do $$
 declare
   name text;
 begin
-  foreach name in array array['pets_ops', 'pets_auth', 'pets_api', 'pets_owner'] loop
+  foreach name in array array['pets_mail', 'pets_ops', 'pets_auth', 'pets_api', 'pets_owner'] loop
     begin
       execute format('drop role if exists %I', name);
     exception when dependent_objects_still_exist then

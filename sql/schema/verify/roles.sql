@@ -13,7 +13,7 @@ declare
     'idle_in_transaction_session_timeout=10s', 'lock_timeout=2s',
     'client_min_messages=warning'];
 begin
-  foreach name in array array['pets_owner', 'pets_api', 'pets_auth', 'pets_ops'] loop
+  foreach name in array array['pets_owner', 'pets_api', 'pets_auth', 'pets_ops', 'pets_mail'] loop
     if not exists (
       select from pg_catalog.pg_roles
       where rolname = name
@@ -23,7 +23,7 @@ begin
       raise exception 'role % is missing or may do too much', name;
     end if;
   end loop;
-  foreach name in array array['pets_api', 'pets_auth', 'pets_ops'] loop
+  foreach name in array array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail'] loop
     if exists (
       select from pg_catalog.pg_auth_members
       where member = name::regrole or roleid = name::regrole

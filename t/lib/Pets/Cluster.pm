@@ -45,7 +45,7 @@ use Pets::Env qw(src var sock_dir free_port spawn run wait_until slurp spew rand
 use Scalar::Util qw(weaken);
 
 use constant { DATABASE => 'pets', SOCKET_PATH_MAX => 107 };
-use constant ROLES => qw(pets_api pets_auth pets_ops);
+use constant ROLES => qw(pets_api pets_auth pets_ops pets_mail);
 
 my %clean_env = map { $_ => undef } qw(
     PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE PGSERVICEFILE PGOPTIONS
