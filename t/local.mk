@@ -4,18 +4,22 @@ AM_TESTS_ENVIRONMENT = CK_VERBOSITY=normal; export CK_VERBOSITY;
 endif
 
 if HAVE_CHECK
-check_PROGRAMS += t/unit/auth_hasher t/unit/auth_keys t/unit/auth_password t/unit/auth_text \
-	t/unit/auth_token
+check_PROGRAMS += t/unit/auth_hasher t/unit/auth_keys t/unit/auth_password t/unit/auth_seal \
+	t/unit/auth_text t/unit/auth_token t/unit/auth_totp
 t_unit_auth_hasher_SOURCES = t/unit/auth_hasher.c
 t_unit_auth_hasher_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_keys_SOURCES = t/unit/auth_keys.c t/unit/auth_fixture.c t/unit/auth_fixture.h
 t_unit_auth_keys_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_password_SOURCES = t/unit/auth_password.c
 t_unit_auth_password_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_seal_SOURCES = t/unit/auth_seal.c
+t_unit_auth_seal_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_text_SOURCES = t/unit/auth_text.c
 t_unit_auth_text_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_token_SOURCES = t/unit/auth_token.c t/unit/auth_fixture.c t/unit/auth_fixture.h
 t_unit_auth_token_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_totp_SOURCES = t/unit/auth_totp.c
+t_unit_auth_totp_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
 if HAVE_CHECK

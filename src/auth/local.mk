@@ -6,5 +6,8 @@ libpets_a_SOURCES += \
 	src/auth/key.c src/auth/key.h \
 	src/auth/keys.c src/auth/keys.h \
 	src/auth/password.c src/auth/password.h \
+	src/auth/recovery.c src/auth/recovery.h \
+	src/auth/seal.c src/auth/seal.h \
 	src/auth/token.c src/auth/token.h \
-	src/auth/token_cache.c src/auth/token_cache.h
+	src/auth/token_cache.c src/auth/token_cache.h \
+	src/auth/totp.c src/auth/totp.h
