@@ -152,8 +152,8 @@ static enum worker_exit serve(struct worker *worker)
     } else if (fastcgi_init() != 0) {
         result = WORKER_EXIT_FAILED;
         log_event(LEVEL_ERROR, "worker_failed", log_str("error", "libfcgi cannot be initialized"));
-    } else if (service.pepper != NULL && (service.hasher = hasher_new(worker->loop, service.pepper,
-                                              worker->config)) == NULL) {
+    } else if (service.pepper != NULL &&
+               (service.hasher = hasher_new(worker, service.pepper)) == NULL) {
         result = WORKER_EXIT_FAILED;
         log_event(LEVEL_ERROR, "worker_failed", log_errno(errno));
     } else {

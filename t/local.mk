@@ -60,13 +60,15 @@ endif
 
 if HAVE_CHECK
 check_PROGRAMS += t/unit/pool_guard t/unit/pool_loop t/unit/pool_master \
-	t/unit/pool_scoreboard t/unit/pool_sockets
+	t/unit/pool_permits t/unit/pool_scoreboard t/unit/pool_sockets
 t_unit_pool_guard_SOURCES = t/unit/pool_guard.c
 t_unit_pool_guard_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_pool_loop_SOURCES = t/unit/pool_loop.c
 t_unit_pool_loop_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_pool_master_SOURCES = t/unit/pool_master.c t/unit/pool_fixture.c t/unit/pool_fixture.h
 t_unit_pool_master_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_pool_permits_SOURCES = t/unit/pool_permits.c
+t_unit_pool_permits_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_pool_scoreboard_SOURCES = t/unit/pool_scoreboard.c
 t_unit_pool_scoreboard_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_pool_sockets_SOURCES = t/unit/pool_sockets.c

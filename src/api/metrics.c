@@ -198,6 +198,10 @@ static void put_load(struct buf *out, const struct status *status)
         status->queued);
     single(out, "database_connections_ready", "gauge",
         "Connections to the database that can serve.", status->database_ready);
+    single(out, "password_hashing", "gauge", "Passwords that are being hashed; at most hash_slots.",
+        status->hashing);
+    single(out, "password_hashes_pending", "gauge",
+        "Passwords in hand: being hashed, or waiting for it.", status->hash_pending);
     if (status->listen_queue < 0)
         return;
     single(out, "listen_queue_length", "gauge", "Connections that wait to be accepted by the pool.",

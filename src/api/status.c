@@ -223,6 +223,8 @@ static void take_worker(struct status_worker *worker, const struct slot *slot, i
     worker->active = slot->active;
     worker->queued = slot->queued;
     worker->database_ready = slot->database_ready;
+    worker->hashing = slot->hashing;
+    worker->hash_pending = slot->hash_pending;
     worker->requests = sum(&slot->totals.requests[0][0],
         sizeof slot->totals.requests / sizeof slot->totals.requests[0][0]);
     worker->age_us = MAX(now_us - started_us, 0);
@@ -242,6 +244,8 @@ static void add_worker(struct status *status, const struct status_worker *worker
     status->active += worker->active;
     status->queued += worker->queued;
     status->database_ready += worker->database_ready;
+    status->hashing += worker->hashing;
+    status->hash_pending += worker->hash_pending;
 }
 
 static void take_workers(

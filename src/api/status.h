@@ -16,7 +16,7 @@ struct status_worker {
     enum worker_kind kind;
     enum worker_state state;
     uint32_t generation;
-    uint32_t connections, active, queued, database_ready;
+    uint32_t connections, active, queued, database_ready, hashing, hash_pending;
     uint64_t requests; /* answered */
     int64_t age_us;
     int64_t silent_us; /* since its loop last went round */
@@ -56,7 +56,7 @@ struct status {
 
     /* Sums over the workers of the pool; the ops worker is not among them. */
     uint32_t states[STATUS_STATES];
-    uint32_t connections, active, queued, database_ready;
+    uint32_t connections, active, queued, database_ready, hashing, hash_pending;
 
     int64_t listen_queue, listen_limit; /* -1: unknown */
     int64_t rss_bytes;                  /* of all workers, the ops worker among them */

@@ -70,6 +70,8 @@ static void put_load(struct json_out *json, const struct status *status)
     put_int(json, "active", status->active);
     put_int(json, "queued", status->queued);
     put_int(json, "database_connections", status->database_ready);
+    put_int(json, "hashing", status->hashing);
+    put_int(json, "hash_pending", status->hash_pending);
     open_member(json, "listen_queue");
     put_known(json, "length", status->listen_queue);
     put_known(json, "limit", status->listen_limit);

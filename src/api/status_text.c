@@ -28,6 +28,9 @@ static void put_load(struct buf *out, const struct status *status)
         status->active, status->queued);
     buf_printf(out, "%-16s%" PRIu32 " from the web server, %" PRIu32 " to the database\n",
         "connections", status->connections, status->database_ready);
+    if (strcmp(status->pool, "auth") == 0)
+        buf_printf(out, "%-16s%" PRIu32 " being hashed, %" PRIu32 " in hand\n", "passwords",
+            status->hashing, status->hash_pending);
     if (status->listen_queue < 0)
         buf_printf(out, "%-16sunknown\n", "listen queue");
     else

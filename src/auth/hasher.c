@@ -3,18 +3,25 @@
  * guards the lists; the password of a slot belongs to the loop until it is queued and to the thread
  * from then on. The thread hashes without the mutex, so the loop never waits for more than the move
  * of a pointer. A job that is cancelled while it runs cannot be stopped: its slot is orphaned, and
- * free again when it is done.
+ * free again when it is done. The thread waits for its permit before it takes a job, so what is
+ * cancelled meanwhile costs nothing.
  */
 #include "auth/hasher.h"
 #include "base/log.h"
+#include "pool/permits.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
+
+/* Of the thread. When all processors are busy it still gets a tenth of what another would. */
+enum { NICENESS = 10 };
 
 struct hash_slot {
     struct hash_slot *next;
     struct hash_job *job; /* the loop's; NULL: cancelled */
+    bool submitted;       /* the loop's; it was only reserved before */
     enum hash_kind kind;
     size_t length;
     char password[PASSWORD_MAX];
@@ -31,8 +38,11 @@ struct hasher {
     struct watch watch; /* of event_fd; the loop's */
     int event_fd;       /* something is finished */
     struct loop *loop;
+    struct slot *scoreboard; /* of the worker */
     const struct pepper *pepper;
     int cost;
+    int permits_fd;
+    int permits; /* at most so many processes hash at once */
     size_t slot_count;
     size_t pending; /* slots that are not free; the loop's */
     struct hash_slot *free;
@@ -82,14 +92,22 @@ static bool list_remove(struct list *list, struct hash_slot *slot)
     return false;
 }
 
+static void set_pending(struct hasher *hasher, size_t pending)
+{
+    hasher->pending = pending;
+    atomic_store_explicit(
+        &hasher->scoreboard->hash_pending, (uint32_t)pending, memory_order_relaxed);
+}
+
 static void slot_release(struct hasher *hasher, struct hash_slot *slot)
 {
     explicit_bzero(slot->password, sizeof slot->password);
     explicit_bzero(slot->hash, sizeof slot->hash);
     slot->job = NULL;
+    slot->submitted = false;
     slot->next = hasher->free;
     hasher->free = slot;
-    hasher->pending--;
+    set_pending(hasher, hasher->pending - 1);
 }
 
 /* --- the thread --- */
@@ -104,27 +122,51 @@ static void work(const struct hasher *hasher, struct hash_slot *slot)
     explicit_bzero(slot->password, sizeof slot->password);
 }
 
+/* With a permit: hashes the first that waits, if it still does. */
+static void work_one(struct hasher *hasher)
+{
+    const uint64_t one = 1;
+    struct hash_slot *slot;
+
+    pthread_mutex_lock(&hasher->mutex);
+    slot = hasher->stop ? NULL : list_take(&hasher->waiting);
+    pthread_mutex_unlock(&hasher->mutex);
+    if (slot == NULL)
+        return;
+    atomic_store(&hasher->scoreboard->hashing, 1);
+    work(hasher, slot);
+    atomic_store(&hasher->scoreboard->hashing, 0);
+    pthread_mutex_lock(&hasher->mutex);
+    list_append(&hasher->finished, slot);
+    pthread_mutex_unlock(&hasher->mutex);
+    if (write(hasher->event_fd, &one, sizeof one) != (ssize_t)sizeof one)
+        abort(); /* only a programming error can make an eventfd refuse */
+}
+
+/* False: there will be none. */
+static bool wait_for_job(struct hasher *hasher)
+{
+    bool stop;
+
+    pthread_mutex_lock(&hasher->mutex);
+    while (!hasher->stop && hasher->waiting.first == NULL)
+        pthread_cond_wait(&hasher->wake, &hasher->mutex);
+    stop = hasher->stop;
+    pthread_mutex_unlock(&hasher->mutex);
+    return !stop;
+}
+
 static void *run(void *argument)
 {
     struct hasher *hasher = argument;
-    const uint64_t one = 1;
+    int permit;
 
-    pthread_mutex_lock(&hasher->mutex);
-    while (!hasher->stop) {
-        struct hash_slot *slot = list_take(&hasher->waiting);
-
-        if (slot == NULL) {
-            pthread_cond_wait(&hasher->wake, &hasher->mutex);
-            continue;
-        }
-        pthread_mutex_unlock(&hasher->mutex);
-        work(hasher, slot);
-        pthread_mutex_lock(&hasher->mutex);
-        list_append(&hasher->finished, slot);
-        if (write(hasher->event_fd, &one, sizeof one) != (ssize_t)sizeof one)
-            abort(); /* only a programming error can make an eventfd refuse */
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
+    while (wait_for_job(hasher)) {
+        permit = permits_take(hasher->permits_fd, hasher->permits);
+        work_one(hasher);
+        permits_give(hasher->permits_fd, permit);
     }
-    pthread_mutex_unlock(&hasher->mutex);
     return NULL;
 }
 
@@ -183,17 +225,18 @@ static int start_thread(struct hasher *hasher)
     return error;
 }
 
-struct hasher *hasher_new(
-    struct loop *loop, const struct pepper *pepper, const struct config *config)
+static struct hasher *allocate(const struct worker *worker)
 {
+    const struct config *config = worker->config;
     size_t slots = (size_t)config->password.hash_queue;
     struct hasher *hasher = calloc(1, sizeof *hasher + slots * sizeof hasher->slots[0]);
-    int error;
 
     if (hasher == NULL)
         base_out_of_memory();
-    hasher->loop = loop;
-    hasher->pepper = pepper;
+    hasher->loop = worker->loop;
+    hasher->scoreboard = worker->slot;
+    hasher->permits_fd = worker->permits_fd;
+    hasher->permits = config->password.hash_slots;
     hasher->cost = config->password.bcrypt_cost;
     hasher->watch.ready = on_finished;
     hasher->slot_count = hasher->pending = slots;
@@ -203,6 +246,15 @@ struct hasher *hasher_new(
     list_init(&hasher->finished);
     pthread_mutex_init(&hasher->mutex, NULL);
     pthread_cond_init(&hasher->wake, NULL);
+    return hasher;
+}
+
+struct hasher *hasher_new(const struct worker *worker, const struct pepper *pepper)
+{
+    struct hasher *hasher = allocate(worker);
+    int error;
+
+    hasher->pepper = pepper;
     hasher->event_fd = hasher->watch.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (hasher->event_fd == -1)
         goto err1;
@@ -210,13 +262,13 @@ struct hasher *hasher_new(
         errno = EINVAL;
         goto err2;
     }
-    if (loop_add(loop, &hasher->watch, EPOLLIN) == -1)
+    if (loop_add(hasher->loop, &hasher->watch, EPOLLIN) == -1)
         goto err2;
     error = start_thread(hasher);
     if (error == 0)
         return hasher;
     errno = error;
-    loop_remove(loop, &hasher->watch);
+    loop_remove(hasher->loop, &hasher->watch);
 err2:
     close(hasher->event_fd);
 err1:
@@ -241,21 +293,32 @@ void hasher_free(struct hasher *hasher)
     free(hasher);
 }
 
-int hasher_submit(struct hasher *hasher, struct hash_job *job)
+int hasher_reserve(struct hasher *hasher, struct hash_job *job)
 {
     struct hash_slot *slot = hasher->free;
 
-    if (slot == NULL || job->length > PASSWORD_MAX)
+    if (slot == NULL)
         return -1;
     hasher->free = slot->next;
-    hasher->pending++;
+    set_pending(hasher, hasher->pending + 1);
     slot->job = job;
+    job->slot = slot;
+    return 0;
+}
+
+int hasher_submit(struct hasher *hasher, struct hash_job *job)
+{
+    struct hash_slot *slot;
+
+    if (job->length > PASSWORD_MAX || (job->slot == NULL && hasher_reserve(hasher, job) != 0))
+        return -1;
+    slot = job->slot;
+    slot->submitted = true;
     slot->kind = job->kind;
     slot->length = job->length;
     memcpy(slot->password, job->password, job->length);
     if (job->kind == HASH_VERIFY)
         memcpy(slot->hash, job->hash, sizeof slot->hash);
-    job->slot = slot;
     job->matched = job->failed = false;
     pthread_mutex_lock(&hasher->mutex);
     list_append(&hasher->waiting, slot);
@@ -267,16 +330,16 @@ int hasher_submit(struct hasher *hasher, struct hash_job *job)
 void hasher_cancel(struct hasher *hasher, struct hash_job *job)
 {
     struct hash_slot *slot = job->slot;
-    bool waiting;
+    bool idle;
 
     if (slot == NULL)
         return;
     job->slot = NULL;
     slot->job = NULL;
     pthread_mutex_lock(&hasher->mutex);
-    waiting = list_remove(&hasher->waiting, slot);
+    idle = !slot->submitted || list_remove(&hasher->waiting, slot);
     pthread_mutex_unlock(&hasher->mutex);
-    if (waiting)
+    if (idle)
         slot_release(hasher, slot);
 }
 

@@ -2,7 +2,9 @@
  * hasher.h: the hashing thread of a worker, the only thread in the program. bcrypt takes a quarter
  * of a second; here it stalls nobody. Jobs run one at a time in the order they came; each is
  * answered on the loop's own thread. The queue is bounded: a flood of logins is refused at once
- * instead of waiting.
+ * instead of waiting. Over the whole pool at
+ * most password.hash_slots are hashed at once, and at a low priority, so that whoever else is on
+ * the machine finds it free.
  *
  * The password and the hash are copied at submission and the copies wiped after use: the thread
  * never touches memory of the request.
@@ -11,8 +13,7 @@
 #define AUTH_HASHER_H
 
 #include "auth/password.h"
-#include "base/config.h"
-#include "pool/loop.h"
+#include "pool/worker.h"
 
 struct hasher;
 struct hash_slot;
@@ -31,15 +32,15 @@ struct hash_job {
     /* Called on the thread of the loop. May submit, and may free the job. */
     void (*done)(struct hash_job *job);
     void *context;          /* the caller's */
-    struct hash_slot *slot; /* private; NULL when not submitted */
+    struct hash_slot *slot; /* private; NULL when it has no place in the queue */
 };
 
 /*
- * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost and
- * password.hash_queue; borrows the pepper. NULL with errno. Caller frees.
+ * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost, hash_queue and
+ * hash_slots; borrows the pepper and the worker's loop, permits and slot. NULL with errno. Caller
+ * frees.
  */
-struct hasher *hasher_new(
-    struct loop *loop, const struct pepper *pepper, const struct config *config);
+struct hasher *hasher_new(const struct worker *worker, const struct pepper *pepper);
 
 /*
  * Waits for the job that runs, drops those that wait (without `done`), ends the thread. A worker
@@ -47,10 +48,17 @@ struct hasher *hasher_new(
  */
 void hasher_free(struct hasher *hasher);
 
-/* 0, or -1 when password.hash_queue jobs are already waiting, running or not yet answered. */
+/*
+ * Takes a place in the queue for a job that is not ready yet, so that who will find it full learns
+ * so before anything else is done: the job needs a `slot` of NULL, and must be submitted or
+ * cancelled. 0, or -1 when all password.hash_queue places are taken.
+ */
+int hasher_reserve(struct hasher *hasher, struct hash_job *job);
+
+/* 0, or -1 when it has no place and gets none. */
 int hasher_submit(struct hasher *hasher, struct hash_job *job);
 
-/* `done` will not be called, and the job may go. Harmless when it is not submitted. */
+/* `done` will not be called, and the job may go. Harmless when it has no place. */
 void hasher_cancel(struct hasher *hasher, struct hash_job *job);
 
 /* Jobs waiting, running, or not yet answered. */

@@ -132,6 +132,8 @@ static const struct option options[] = {
     "file with the pepper of password hashes; pool auth and tools only"},
 {"password", "hash_queue", TYPE_INT, AT(password.hash_queue), "16", 1, 1024, "passwords", NULL, RELOAD,
     "passwords of a worker waiting to be hashed; more are refused"},
+{"password", "hash_slots", TYPE_INT, AT(password.hash_slots), "0", 0, 256, "passwords", NULL, RELOAD,
+    "hashed at once over all workers; 0: half as many as this process may use processors"},
 
 {"http", "max_body_bytes", TYPE_INT, AT(http.max_body_bytes), "65536", 1024, 16777216, "bytes", NULL, RELOAD,
     "a larger body is answered with 413"},
@@ -511,6 +513,8 @@ struct config *config_read(const char *path, char *error, size_t size)
     if (parse_file(&parse) && check_rules(&parse)) {
         if (config->pool.workers == 0)
             config->pool.workers = MIN(available_processors(), 256);
+        if (config->password.hash_slots == 0)
+            config->password.hash_slots = MIN(MAX(available_processors() / 2, 1), 256);
         return config;
     }
     config_free(config);

@@ -58,6 +58,7 @@ struct config {
         int bcrypt_cost;
         const char *pepper_file;
         int hash_queue;
+        int hash_slots; /* already resolved: never 0 */
     } password;
     struct {
         int max_body_bytes;

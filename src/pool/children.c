@@ -6,6 +6,7 @@
 #include "pool/children.h"
 #include "base/base.h"
 #include "base/log.h"
+#include "pool/permits.h"
 
 #include <fcntl.h>
 #include <sys/prctl.h>
@@ -34,7 +35,9 @@ int children_init(struct children *children, uint32_t slots)
 {
     children->lifeline[MASTER] = children->lifeline[WORKERS] = -1;
     children->scoreboard = scoreboard_new(slots);
-    if (children->scoreboard == NULL || open_lifeline(children->lifeline) != 0)
+    children->permits_fd = permits_open();
+    if (children->scoreboard == NULL || children->permits_fd < 0 ||
+        open_lifeline(children->lifeline) != 0)
         return -1;
     children->child = calloc(slots, sizeof *children->child);
     if (children->child == NULL)
@@ -49,6 +52,8 @@ void children_free(struct children *children)
     for (int end = MASTER; end <= WORKERS; end++)
         if (children->lifeline[end] >= 0)
             close(children->lifeline[end]);
+    if (children->permits_fd >= 0)
+        close(children->permits_fd);
     free(children->child);
 }
 
@@ -104,11 +109,14 @@ _Noreturn static void run_child(
         .kind = child->kind,
         .listen_fd = ops ? sockets->ops.fd : sockets->pool.fd,
         .pool_listen_fd = ops ? sockets->pool.fd : -1,
+        .permits_fd = ops ? -1 : children->permits_fd,
     };
     char name[16];
 
     close(children->lifeline[MASTER]);
-    if (!ops)
+    if (ops)
+        close(children->permits_fd);
+    else
         listener_close(&sockets->ops);
     snprintf(name, sizeof name, "petsd-%s%s", config->pool.name, ops ? "-ops" : "");
     prctl(PR_SET_NAME, name);

@@ -40,6 +40,7 @@ struct children {
     worker_main *body;
     const struct master_names *names;
     int lifeline[2];    /* the master's end and the workers' */
+    int permits_fd;     /* for the workers (permits.h) */
     int64_t checked_us; /* the last check */
     int64_t grace_us;   /* nothing before this is held against a worker */
 };

@@ -6,6 +6,7 @@ libpets_a_SOURCES += \
 	src/pool/loop.c src/pool/loop.h \
 	src/pool/master.c src/pool/master.h \
 	src/pool/notify.c src/pool/notify.h \
+	src/pool/permits.c src/pool/permits.h \
 	src/pool/scoreboard.c src/pool/scoreboard.h \
 	src/pool/sockdiag.c src/pool/sockdiag.h \
 	src/pool/sockets.c src/pool/sockets.h \

@@ -255,6 +255,8 @@ static void clear(struct slot *slot)
     atomic_store(&slot->connections, 0);
     atomic_store(&slot->active, 0);
     atomic_store(&slot->queued, 0);
+    atomic_store(&slot->hashing, 0);
+    atomic_store(&slot->hash_pending, 0);
     atomic_store(&slot->database_ready, 0);
     write_begin(slot);
     set_used(slot, 0);

@@ -27,6 +27,7 @@ struct worker {
     enum worker_kind kind;
     int listen_fd;      /* non-blocking, shared with the other workers of its kind */
     int pool_listen_fd; /* ops worker: the pool's listening socket, to look at its queue; else -1 */
+    int permits_fd;     /* permits.h; -1 in the ops worker */
     struct loop *loop;
     /*
      * Called when the worker is asked to leave: first, with `now` false, it accepts what is queued

@@ -3,15 +3,21 @@
  * is the lowest (a millisecond), except where a job must be caught while it runs.
  */
 #include "auth/hasher.h"
+#include "pool/permits.h"
 
 #include <check.h>
+#include <dirent.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 enum { QUEUE = 8 };
 
 static char path[64];
 static struct pepper *pepper;
 static struct config config;
+static struct scoreboard *board;
+static struct worker worker;
 static struct loop *loop;
 static struct hasher *hasher;
 
@@ -23,7 +29,9 @@ static void open_hasher(int cost)
 {
     config.password.bcrypt_cost = cost;
     config.password.hash_queue = QUEUE;
-    hasher = hasher_new(loop, pepper, &config);
+    config.password.hash_slots = 1;
+    worker.loop = loop;
+    hasher = hasher_new(&worker, pepper);
     ck_assert(hasher != NULL);
 }
 
@@ -40,6 +48,10 @@ static void setup(void)
     ck_assert_msg(pepper != NULL, "%s", error);
     loop = loop_new();
     ck_assert(loop != NULL);
+    board = scoreboard_new(1);
+    worker = (struct worker){
+        .config = &config, .slot = &board->slot[0], .permits_fd = permits_open(), .loop = loop};
+    ck_assert_int_ge(worker.permits_fd, 0);
     answered = 0;
 }
 
@@ -47,6 +59,7 @@ static void teardown(void)
 {
     hasher_free(hasher);
     loop_free(loop);
+    close(worker.permits_fd);
     pepper_free(pepper);
     unlink(path);
 }
@@ -146,6 +159,90 @@ START_TEST(in_order_and_bounded)
         ck_assert_ptr_eq(order[i], &jobs[i]);
     ck_assert_uint_eq(hasher_pending(hasher), 0);
     ck_assert_int_eq(hasher_submit(hasher, &jobs[QUEUE]), 0);
+}
+END_TEST
+
+/* A place that was reserved is nobody else's; it is used by the submission, or given back. */
+START_TEST(reserved_places)
+{
+    struct hash_job jobs[QUEUE + 1];
+
+    open_hasher(4);
+    for (size_t i = 0; i <= QUEUE; i++) {
+        jobs[i] = make("a long enough password");
+        ck_assert_int_eq(hasher_reserve(hasher, &jobs[i]), i < QUEUE ? 0 : -1);
+    }
+    ck_assert_int_eq(hasher_submit(hasher, &jobs[QUEUE]), -1);
+    ck_assert_uint_eq(board->slot[0].hash_pending, QUEUE);
+    hasher_cancel(hasher, &jobs[3]);
+    hasher_cancel(hasher, &jobs[3]);
+    ck_assert_uint_eq(board->slot[0].hash_pending, QUEUE - 1);
+    ck_assert_int_eq(hasher_submit(hasher, &jobs[QUEUE]), 0);
+    for (size_t i = 0; i < QUEUE; i++)
+        if (i != 3)
+            ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), 0);
+    ck_assert_uint_eq(hasher_pending(hasher), QUEUE);
+    wait_for(QUEUE);
+    ck_assert_ptr_eq(order[0], &jobs[QUEUE]);
+    ck_assert_ptr_eq(order[1], &jobs[0]);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
+    ck_assert_uint_eq(board->slot[0].hash_pending, 0);
+}
+END_TEST
+
+/* Another process has the only permit: nothing is hashed, and what is cancelled never will be. */
+START_TEST(waits_for_a_permit)
+{
+    struct hash_job jobs[2] = {make("a long enough password"), make("another long password")};
+    int gate[2];
+    char byte;
+    pid_t child;
+
+    ck_assert_int_eq(pipe(gate), 0);
+    child = fork();
+    if (child == 0) {
+        permits_take(worker.permits_fd, 1);
+        (void)!write(gate[1], "", 1);
+        pause();
+    }
+    ck_assert_int_eq(read(gate[0], &byte, 1), 1);
+    open_hasher(4);
+    for (size_t i = 0; i < countof(jobs); i++)
+        ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), 0);
+    usleep(50000);
+    ck_assert_uint_eq(board->slot[0].hashing, 0);
+    hasher_cancel(hasher, &jobs[0]);
+    ck_assert_uint_eq(hasher_pending(hasher), 1);
+    kill(child, SIGKILL);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    wait_for(1);
+    ck_assert_ptr_eq(order[0], &jobs[1]);
+    ck_assert_uint_eq(board->slot[0].hashing, 0);
+}
+END_TEST
+
+START_TEST(gives_way)
+{
+    struct hash_job job = make("a long enough password");
+    bool found = false;
+    char path_of[64];
+    struct dirent *entry;
+    DIR *threads;
+
+    open_hasher(4);
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    wait_for(1);
+    snprintf(path_of, sizeof path_of, "/proc/%d/task", getpid());
+    threads = opendir(path_of);
+    while ((entry = readdir(threads)) != NULL) {
+        int thread = (int)strtol(entry->d_name, NULL, 10);
+
+        if (thread > 0 && thread != getpid())
+            found = found || getpriority(PRIO_PROCESS, (id_t)thread) >= 10;
+    }
+    closedir(threads);
+    ck_assert(found);
+    ck_assert_int_lt(getpriority(PRIO_PROCESS, 0), 10);
 }
 END_TEST
 
@@ -310,7 +407,7 @@ START_TEST(bad_cost)
 {
     config.password.bcrypt_cost = 3;
     config.password.hash_queue = QUEUE;
-    ck_assert(hasher_new(loop, pepper, &config) == NULL);
+    ck_assert(hasher_new(&worker, pepper) == NULL);
     ck_assert_int_eq(errno, EINVAL);
     hasher = NULL;
 }
@@ -328,6 +425,9 @@ int main(void)
     tcase_add_test(tests, make_and_verify);
     tcase_add_test(tests, password_is_copied);
     tcase_add_test(tests, in_order_and_bounded);
+    tcase_add_test(tests, reserved_places);
+    tcase_add_test(tests, waits_for_a_permit);
+    tcase_add_test(tests, gives_way);
     tcase_add_test(tests, too_long);
     tcase_add_test(tests, cancel_waiting);
     tcase_add_test(tests, cancel_running);

@@ -123,10 +123,11 @@ START_TEST(no_descriptor_leaks)
 {
     const char *kinds[] = {pool.socket, pool.ops_socket};
     static const int listeners[] = {1, 2}; /* the ops worker may look at the pool's queue */
+    static const int files[] = {1, 0};     /* of permits: those who serve */
 
     fixture_start(&pool, "ready");
     for (size_t i = 0; i < countof(kinds); i++) {
-        int fd = fixture_connect(kinds[i]), sockets = 0, others = 0;
+        int fd = fixture_connect(kinds[i]), sockets = 0, permits = 0, others = 0;
         char *rest = NULL, *list = strdup(fixture_ask(fd, "fds"));
 
         for (char *word = strtok_r(list, " ", &rest); word != NULL;
@@ -134,13 +135,15 @@ START_TEST(no_descriptor_leaks)
             if (strtol(word, NULL, 10) <= 2)
                 continue;
             sockets += strstr(word, ":socket:") != NULL;
-            others += strstr(word, ":socket:") == NULL &&
+            permits += strstr(word, ":/memfd:permits") != NULL;
+            others += strstr(word, ":socket:") == NULL && strstr(word, ":/memfd:permits") == NULL &&
                       strstr(word, ":anon_inode:[eventpoll]") == NULL &&
                       strstr(word, ":anon_inode:[signalfd]") == NULL &&
                       strstr(word, "/log") == NULL;
         }
         /* Its listener(s), the lifeline and this connection. */
         ck_assert_int_eq(sockets, listeners[i] + 2);
+        ck_assert_int_eq(permits, files[i]);
         ck_assert_int_eq(others, 0);
         close(fd);
         free(list);
