@@ -1,6 +1,6 @@
 -- account_add: Add an account of either role, with a password.
 -- pool: ops
--- params: id uuid, email text, display_name text, role text, hash text, pepper_id text, operator text
+-- params: id uuid, email text, display_name text, role text, hash text, pepper_id text, operator text, reason text
 -- columns: id uuid, email text, display_name text, role text, state text, created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
@@ -19,7 +19,8 @@ secured as (
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)
   values ('user_created', 'account', $1::uuid, 'success',
-          jsonb_build_object('operator', $7::text, 'role', $4::text))
+          jsonb_strip_nulls(jsonb_build_object(
+            'operator', $7::text, 'reason', $8::text, 'role', $4::text)))
 )
 select $1::uuid as id, $2::text as email, $3::text as display_name, $4::text as role,
        'active'::text as state, now() as created_at, now() as updated_at, 1 as version

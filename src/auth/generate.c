@@ -8,7 +8,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
-enum { PEM_SIZE = 1024, PEPPER_BYTES = 32 };
+enum { PEM_SIZE = 1024, SECRET_BYTES = 32 };
 
 /* One line for people; always -1, so that it can be returned. */
 static int fail(char *error, size_t size, const char *path, const char *problem)
@@ -119,10 +119,10 @@ static int open_parent(const char *path, const char **name)
     return open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-int generate_pepper(const char *path, char *error, size_t size)
+int generate_secret(const char *path, char *error, size_t size)
 {
-    uint8_t bytes[PEPPER_BYTES];
-    char line[BASE64URL_LENGTH(PEPPER_BYTES) + 2];
+    uint8_t bytes[SECRET_BYTES];
+    char line[BASE64URL_LENGTH(SECRET_BYTES) + 2];
     const char *name;
     int dir = open_parent(path, &name);
     size_t length;

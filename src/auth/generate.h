@@ -14,6 +14,6 @@
 int generate_key(const char *dir, char kid[KEY_ID_LENGTH + 1], char *error, size_t size);
 
 /* A pepper: 32 random bytes, base64url, one line (0600). -1 as above. */
-int generate_pepper(const char *path, char *error, size_t size);
+int generate_secret(const char *path, char *error, size_t size);
 
 #endif

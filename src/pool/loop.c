@@ -204,5 +204,6 @@ int loop_run(struct loop *loop)
         run_later(loop);
     }
     run_later(loop);
+    loop->stopped = false;
     return result;
 }

@@ -49,7 +49,7 @@ void loop_later(struct loop *loop, void (*function)(void *), void *object);
 /* Monotonic microseconds as of the start of the current event; cheap. */
 int64_t loop_now(const struct loop *loop);
 
-/* Runs until loop_stop. 0, or -1 with errno when waiting itself fails. */
+/* Runs until loop_stop, and may be run again. 0, or -1 with errno when waiting itself fails. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 

@@ -1,5 +1,5 @@
 # petsctl without a database: the files it makes, what it refuses, and what its exit status says (0 done, 1 failed,
-# 2 the command line is wrong). With a database it is tried where accounts are.
+# 2 the command line is wrong, 3 what was named is not there). With a database it is tried where accounts are.
 use v5.36;
 use Pets::Env qw(bin run slurp spew test_dir);
 use Test::More;
@@ -29,6 +29,8 @@ subtest 'the command line' => sub {
         map { ['-c', '/nonexistent', 'user', 'add', @$_] } [], ['--what', 'a@example.org'], ['--name'], ['not an address'],
         ['a@example.org', 'b@example.org'], ['--name', '', 'a@example.org'], ['--name', 'x' x 81, 'a@example.org'],
         ['--name', "a\nb", 'a@example.org'], ['--name', "\xff", 'a@example.org'],
+        ['--reason', '', 'a@example.org'], ['--reason', "a\nb", 'a@example.org'], ['--reason', 'x' x 501, 'a@example.org'],
+        ['a@example.org', '--reason'], ['a@example.org', '--json', '--json'], ['--email', 'b@example.org', 'a@example.org'],
     );
     for my $arguments (@wrong) {
         my ($code, $said, $complaint) = petsctl($arguments);
@@ -59,18 +61,20 @@ subtest 'key new' => sub {
     like $err, qr/No such file/, 'and why';
 };
 
-subtest 'pepper new' => sub {
-    my ($status, $out, $err) = petsctl(['pepper', 'new', "$dir/pepper"]);
-    is $status, 0, 'done' or diag $err;
-    is $out, '', 'prints nothing';
-    my $pepper = slurp("$dir/pepper");
-    like $pepper, qr/\A[\w-]{43}\n\z/, '32 bytes in base64url, one line';
-    is mode("$dir/pepper"), '0600', 'private';
-    ($status, undef, $err) = petsctl(['pepper', 'new', "$dir/pepper"]);
-    is $status, 1, 'is not made again';
-    like $err, qr/File exists/, 'and why';
-    is slurp("$dir/pepper"), $pepper, 'the old one stays';
-};
+for my $object (qw(pepper secret)) {
+    subtest "$object new" => sub {
+        my ($status, $out, $err) = petsctl([$object, 'new', "$dir/$object"]);
+        is $status, 0, 'done' or diag $err;
+        is $out, '', 'prints nothing';
+        my $secret = slurp("$dir/$object");
+        like $secret, qr/\A[\w-]{43}\n\z/, '32 bytes in base64url, one line';
+        is mode("$dir/$object"), '0600', 'private';
+        ($status, undef, $err) = petsctl([$object, 'new', "$dir/$object"]);
+        is $status, 1, 'is not made again';
+        like $err, qr/File exists/, 'and why';
+        is slurp("$dir/$object"), $secret, 'the old one stays';
+    };
+}
 
 subtest 'user add, before the database' => sub {
     my $good = "[pool]\nname = ops\n[database]\nhost = $dir/none\nname = pets\nuser = pets_ops\n"

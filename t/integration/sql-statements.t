@@ -80,13 +80,13 @@ subtest 'account_register and account_me' => sub {
 
 subtest 'account_add' => sub {
     my $id = uuid7();
-    my ($account) = call($ops, 'account_add', id => $id, email => 'root@example.org', display_name => 'Root', role => 'ADMIN', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1', operator => 'alice')->@*;
+    my ($account) = call($ops, 'account_add', id => $id, email => 'root@example.org', display_name => 'Root', role => 'ADMIN', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1', operator => 'alice', reason => 'first of all')->@*;
     my $real = $super->selectrow_hashref('select id, email, display_name, role, state, created_at, updated_at, version from pets.account where id = $1', undef, $id);
     $_->{created_at} =~ s/[+]\d\d\z//, $_->{updated_at} =~ s/[+]\d\d\z// for $account, $real;
     is_deeply $account, $real, 'it answers what was added';
     my ($event) = events();
     is $event->{actor_id}, undef, 'nobody of the accounts did it';
-    is_deeply json($event->{detail}), { operator => 'alice', role => 'ADMIN' }, 'but an operator';
+    is_deeply json($event->{detail}), { operator => 'alice', reason => 'first of all', role => 'ADMIN' }, 'but an operator, and why';
     eval { call($ops, 'account_add', id => uuid7(), email => 'Root@example.org', display_name => 'Root', role => 'USER', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1') };
     like $@, qr/"account_email_key"/, 'the address is taken';
     eval { call($ops, 'account_add', id => uuid7(), email => 'x@example.org', display_name => 'X', role => 'GOD', hash => '$2b$12$' . 'r' x 53, pepper_id => 'p1') };

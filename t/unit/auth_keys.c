@@ -242,21 +242,21 @@ START_TEST(generated_files)
     ck_assert_uint_eq(mode_of(fixture.signing_file), 0600);
     ck_assert_uint_eq(mode_of(fixture.public_file), 0644);
     snprintf(pepper, sizeof pepper, "%s/pepper", fixture.dir);
-    ck_assert_int_eq(generate_pepper(pepper, error, sizeof error), 0);
+    ck_assert_int_eq(generate_secret(pepper, error, sizeof error), 0);
     ck_assert_uint_eq(mode_of(pepper), 0600);
     text = fixture_read(pepper);
     ck_assert_uint_eq(strlen(text), 44);
     ck_assert_int_eq(text[43], '\n');
 
     /* Never overwritten. */
-    ck_assert_int_eq(generate_pepper(pepper, error, sizeof error), -1);
+    ck_assert_int_eq(generate_secret(pepper, error, sizeof error), -1);
     ck_assert(strstr(error, "File exists") != NULL);
     again = fixture_read(pepper);
     ck_assert_str_eq(text, again);
     free(again);
     free(text);
 
-    ck_assert_int_eq(generate_pepper("/nonexistent/pepper", error, sizeof error), -1);
+    ck_assert_int_eq(generate_secret("/nonexistent/pepper", error, sizeof error), -1);
     ck_assert_int_eq(generate_key("/nonexistent", pepper, error, sizeof error), -1);
     ck_assert(strstr(error, "No such file") != NULL);
 }

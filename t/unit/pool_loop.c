@@ -136,6 +136,7 @@ START_TEST(later_in_order)
         letters[2 * i + 1] = text[0];
         loop_later(loop, note, letters + (ptrdiff_t)2 * i);
     }
+    loop_stop(loop);
     ck_assert_int_eq(loop_run(loop), 0);
     ck_assert_str_eq(trace, "abcdefghijklmnopqrstuvwxyz");
     free(letters);

@@ -1,0 +1,72 @@
+/*
+ * ctl.h: what the verbs of petsctl share: the command line they are given, complaints and exit
+ * codes, the configuration, and one conversation with the database. petsctl.c parses, calls the
+ * verb, and closes what it has opened; a verb is a function that fills nothing in but its result.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "db/query.h"
+
+/* What petsctl exits with. */
+enum ctl_exit {
+    CTL_DONE = 0,
+    CTL_FAILED = 1,
+    CTL_MISUSED = 2, /* the command line is wrong; nothing was tried */
+    CTL_ABSENT = 3,  /* what was named is not there; nothing was changed */
+};
+
+/* Options of verbs; their names and what they mean are a table of petsctl.c. */
+enum ctl_option { CTL_ADMIN, CTL_NAME, CTL_EMAIL, CTL_REASON, CTL_JSON, CTL_OPTIONS };
+#define CTL_TAKES(option) (1U << CTL_##option)
+
+enum { CTL_REASON_MAX = 500 }; /* bytes */
+
+struct ctl {
+    const char *file;                /* -c FILE; NULL: not given */
+    const char *option[CTL_OPTIONS]; /* the value, "" for one without; NULL: not given */
+    int count;                       /* what else follows the verb */
+    char **arguments;
+    struct arena *arena;   /* until the end of the program */
+    struct config *config; /* after ctl_configure */
+    struct ctl_database *database;
+};
+
+/* Says what went wrong on standard error, after the tool's name; CTL_FAILED. */
+enum ctl_exit ctl_fail(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same for a wrong command line; CTL_MISUSED. */
+enum ctl_exit ctl_misuse(const char *format, ...) PRINTF_LIKE(1, 2);
+/* The same for something that is not there; CTL_ABSENT. */
+enum ctl_exit ctl_absent(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/*
+ * Who runs this, for the audit trail: the user that logged in, where the system knows (loginuid of
+ * the kernel's audit: su and sudo do not change it), or else the user of the process. Valid until
+ * the next call.
+ */
+const char *ctl_operator(void);
+
+/* Reads the configuration, once. CTL_DONE, or has complained. */
+enum ctl_exit ctl_configure(struct ctl *ctl);
+
+/*
+ * Connects, once, and prepares the statements of the tool; ctl_configure first if need be.
+ * CTL_DONE, or has complained.
+ */
+enum ctl_exit ctl_connect(struct ctl *ctl);
+
+/* A query to bind and to ask; owned by the arena. */
+struct query *ctl_query(struct ctl *ctl, enum statement_id statement);
+
+/* Sends it and waits for its outcome, which is returned and also in query->err. */
+enum err ctl_ask(struct ctl *ctl, struct query *query);
+
+/* Complains about an outcome. CTL_ABSENT for ERR_NOT_FOUND, or else CTL_FAILED. */
+enum ctl_exit ctl_complain(enum err err);
+
+/* Ends the conversation and frees the configuration; harmless when there is none. */
+void ctl_close(struct ctl *ctl);
+
+#endif

@@ -1,0 +1,7 @@
+petsctl_SOURCES += \
+	src/ctl/ctl.c src/ctl/ctl.h \
+	src/ctl/key.c src/ctl/key.h \
+	src/ctl/output.c src/ctl/output.h \
+	src/ctl/secret.c src/ctl/secret.h \
+	src/ctl/terminal.c src/ctl/terminal.h \
+	src/ctl/user.c src/ctl/user.h
