@@ -1,6 +1,8 @@
 libpets_a_SOURCES += \
 	src/auth/base64url.c src/auth/base64url.h \
+	src/auth/challenge.c src/auth/challenge.h \
 	src/auth/email.c src/auth/email.h \
+	src/auth/factor.c src/auth/factor.h \
 	src/auth/generate.c src/auth/generate.h \
 	src/auth/hasher.c src/auth/hasher.h \
 	src/auth/key.c src/auth/key.h \

@@ -96,6 +96,7 @@ unlike $found, qr/^table (?:account|credential|session) pets_api/m,       'the a
 unlike $found, qr/^table pet\w* pets_(?:auth|ops)/m,                      'the others have nothing on pets';
 unlike $found, qr/^table credential pets_ops: (?!insert)/m,               'only the auth pool reads credentials';
 unlike $found, qr/^table audit_event \S+ (?!insert)/m,                    'the record can only be added to';
+unlike $found, qr/^table (?:totp|recovery_code|login_challenge) pets_(?!auth)/m, 'only the auth pool has to do with second factors';
 unlike $found, qr/^table account pets_auth: (?:insert|update) \([^)]*\b(?:role|state)\b/m, 'the auth pool cannot choose a role or a state';
 unlike $found, qr/^security (?!schema_version).*(?:OFF|NOT FORCED)/m,     'row-level security is forced wherever people are';
 unlike $found, qr/SUPERUSER|CREATEROLE|CREATEDB|REPLICATION|BYPASSRLS/, 'no role has an attribute that it should not have';

@@ -80,6 +80,10 @@ my @tampering = (
     ['alter table pets.mail_outbox drop constraint mail_outbox_emptied', 'mail', 'alter table pets.mail_outbox add constraint mail_outbox_emptied check (true)'],
     ['grant select (recipient) on pets.mail_outbox to pets_auth',  'mail',     'revoke select (recipient) on pets.mail_outbox from pets_auth'],
     ['grant select (email) on pets.account to pets_mail',          'mail',     'revoke select (email) on pets.account from pets_mail'],
+    ['alter table pets.recovery_code drop constraint recovery_code_totp_fkey', 'second_factor', 'alter table pets.recovery_code add constraint recovery_code_totp_fkey foreign key (account_id) references pets.totp (account_id) on delete cascade'],
+    ['drop index pets.login_challenge_account_id_idx',             'second_factor', 'create index login_challenge_account_id_idx on pets.login_challenge (account_id)'],
+    ['grant select (key_id) on pets.totp to pets_api',             'second_factor', 'revoke select (key_id) on pets.totp from pets_api'],
+    ['grant update (last_step) on pets.totp to pets_ops',          'second_factor', 'revoke update (last_step) on pets.totp from pets_ops'],
     ['grant execute on function pets.enter(uuid, uuid, text) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text) from public'],
 );
 
