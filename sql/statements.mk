@@ -18,4 +18,6 @@ STATEMENTS = \
 	sql/statements/pet_update.sql \
 	sql/statements/ready.sql \
 	sql/statements/session_close.sql \
-	sql/statements/session_open.sql
+	sql/statements/session_open.sql \
+	sql/statements/throttle_give.sql \
+	sql/statements/throttle_take.sql

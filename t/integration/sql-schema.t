@@ -84,6 +84,9 @@ my @tampering = (
     ['drop index pets.login_challenge_account_id_idx',             'second_factor', 'create index login_challenge_account_id_idx on pets.login_challenge (account_id)'],
     ['grant select (key_id) on pets.totp to pets_api',             'second_factor', 'revoke select (key_id) on pets.totp from pets_api'],
     ['grant update (last_step) on pets.totp to pets_ops',          'second_factor', 'revoke update (last_step) on pets.totp from pets_ops'],
+    ['alter table pets.throttle set logged',                       'throttle', 'alter table pets.throttle set unlogged'],
+    ['grant select (network) on pets.known_network to pets_auth',  'throttle', 'revoke select (network) on pets.known_network from pets_auth'],
+    ['alter function pets.throttle_give(text, integer) security invoker', 'throttle', 'alter function pets.throttle_give(text, integer) security definer'],
     ['grant execute on function pets.enter(uuid, uuid, text) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text) from public'],
 );
 
