@@ -3,6 +3,7 @@ STATEMENTS = \
 	sql/statements/account_add.sql \
 	sql/statements/account_me.sql \
 	sql/statements/account_register.sql \
+	sql/statements/credential_own.sql \
 	sql/statements/enter.sql \
 	sql/statements/login_failed.sql \
 	sql/statements/login_lookup.sql \
@@ -10,6 +11,8 @@ STATEMENTS = \
 	sql/statements/mail_expire.sql \
 	sql/statements/mail_failed.sql \
 	sql/statements/mail_sent.sql \
+	sql/statements/password_change.sql \
+	sql/statements/password_change_failed.sql \
 	sql/statements/pet_create.sql \
 	sql/statements/pet_delete.sql \
 	sql/statements/pet_get.sql \
@@ -21,3 +24,6 @@ STATEMENTS = \
 	sql/statements/session_open.sql \
 	sql/statements/throttle_give.sql \
 	sql/statements/throttle_take.sql
+	sql/statements/session_list.sql \
+	sql/statements/session_open.sql \
+	sql/statements/session_refresh.sql

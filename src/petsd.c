@@ -49,6 +49,7 @@ static void service_release(struct service *service)
     token_verifier_free(service->verifier);
     keys_free(service->keys);
     pepper_free(service->pepper);
+    explicit_bzero(&service->refresh_key, sizeof service->refresh_key);
 }
 
 /* Everything that is read from a protected file. The ops worker needs the database's password
@@ -70,7 +71,10 @@ static int service_load(struct service *service, const struct config *config, en
     if (!pool_is(config, "auth"))
         return 0;
     service->pepper = pepper_read(config->password.pepper_file, error, size);
-    return service->pepper == NULL ? -1 : 0;
+    if (service->pepper == NULL)
+        return -1;
+    return server_key_read(
+        config->session.refresh_key_file, REFRESH_PURPOSE, &service->refresh_key, error, size);
 }
 
 /* --- the body of a worker --- */

@@ -4,8 +4,14 @@ AM_TESTS_ENVIRONMENT = CK_VERBOSITY=normal; export CK_VERBOSITY;
 endif
 
 if HAVE_CHECK
-check_PROGRAMS += t/unit/auth_hasher t/unit/auth_keys t/unit/auth_password t/unit/auth_seal \
-	t/unit/auth_text t/unit/auth_token t/unit/auth_totp
+check_PROGRAMS += t/unit/auth_hasher
+check_PROGRAMS += t/unit/auth_keys
+check_PROGRAMS += t/unit/auth_password
+check_PROGRAMS += t/unit/auth_refresh
+check_PROGRAMS += t/unit/auth_seal
+check_PROGRAMS += t/unit/auth_text
+check_PROGRAMS += t/unit/auth_token
+check_PROGRAMS += t/unit/auth_totp
 t_unit_auth_hasher_SOURCES = t/unit/auth_hasher.c
 t_unit_auth_hasher_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_keys_SOURCES = t/unit/auth_keys.c t/unit/auth_fixture.c t/unit/auth_fixture.h
@@ -14,6 +20,8 @@ t_unit_auth_password_SOURCES = t/unit/auth_password.c
 t_unit_auth_password_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_seal_SOURCES = t/unit/auth_seal.c
 t_unit_auth_seal_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_refresh_SOURCES = t/unit/auth_refresh.c
+t_unit_auth_refresh_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_text_SOURCES = t/unit/auth_text.c
 t_unit_auth_text_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_token_SOURCES = t/unit/auth_token.c t/unit/auth_fixture.c t/unit/auth_fixture.h
@@ -23,8 +31,11 @@ t_unit_auth_totp_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
 if HAVE_CHECK
-check_PROGRAMS += t/unit/db_values t/unit/http_field t/unit/http_json t/unit/http_reply \
-	t/unit/http_request
+check_PROGRAMS += t/unit/db_values
+check_PROGRAMS += t/unit/http_field
+check_PROGRAMS += t/unit/http_json
+check_PROGRAMS += t/unit/http_reply
+check_PROGRAMS += t/unit/http_request
 t_unit_db_values_SOURCES = t/unit/db_values.c
 t_unit_db_values_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_http_field_SOURCES = t/unit/http_field.c
@@ -44,8 +55,11 @@ t_unit_ops_status_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
 if HAVE_CHECK
-check_PROGRAMS += t/unit/base_config t/unit/base_log t/unit/base_memory t/unit/base_secret \
-	t/unit/base_time
+check_PROGRAMS += t/unit/base_config
+check_PROGRAMS += t/unit/base_log
+check_PROGRAMS += t/unit/base_memory
+check_PROGRAMS += t/unit/base_secret
+check_PROGRAMS += t/unit/base_time
 t_unit_base_config_SOURCES = t/unit/base_config.c
 t_unit_base_config_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_base_log_SOURCES = t/unit/base_log.c
@@ -59,8 +73,12 @@ t_unit_base_time_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
 if HAVE_CHECK
-check_PROGRAMS += t/unit/pool_guard t/unit/pool_loop t/unit/pool_master \
-	t/unit/pool_permits t/unit/pool_scoreboard t/unit/pool_sockets
+check_PROGRAMS += t/unit/pool_guard
+check_PROGRAMS += t/unit/pool_loop
+check_PROGRAMS += t/unit/pool_master
+check_PROGRAMS += t/unit/pool_permits
+check_PROGRAMS += t/unit/pool_scoreboard
+check_PROGRAMS += t/unit/pool_sockets
 t_unit_pool_guard_SOURCES = t/unit/pool_guard.c
 t_unit_pool_guard_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_pool_loop_SOURCES = t/unit/pool_loop.c

@@ -1,26 +1,28 @@
--- session_close: End the caller's session.
+-- session_close: End the caller's session, the others, or all.
 -- pool: auth
--- params: own uuid, session_id uuid, request_id text, address inet
--- columns: id uuid, revoked_at timestamptz
+-- params: own uuid, session_id uuid, scope text, reason text, request_id text, address inet
+-- columns: id uuid
 -- writes: yes
 --
--- After enter, so the session was live a moment ago. No row, and no second audit
--- event: another request has ended it meanwhile. session_account_id_idx serves it.
+-- After enter. scope is this (the session of that id), others (all but that) or
+-- all. One row and one audit event for each session that was live; none, when
+-- another request has ended it meanwhile. session_account_id_idx serves it.
 
 with closed as (
   update pets.session
   set revoked_at = now()
-  where id = $2::uuid
-    and account_id = $1::uuid
+  where account_id = $1::uuid
     and revoked_at is null
-  returning id, revoked_at
+    and expires_at > now()
+    and case $3::text when 'this' then id = $2::uuid when 'others' then id <> $2::uuid else true end
+  returning id
 ),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select $1::uuid, 'session_expired', 'session', id, 'success', $3::text, $4::inet,
-         jsonb_build_object('reason', 'logout')
+  select $1::uuid, 'session_expired', 'session', id, 'success', $5::text, $6::inet,
+         jsonb_build_object('reason', $4::text)
   from closed
 )
-select id, revoked_at
+select id
 from closed

@@ -1,7 +1,7 @@
 -- session_open: Open a session for an account that has proved who it is.
 -- pool: auth
--- params: session_id uuid, account_id uuid, lifetime_s int4, address inet, user_agent text, request_id text
--- columns: created_at timestamptz, expires_at timestamptz
+-- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text
+-- columns: expires_in int4
 -- writes: yes
 --
 -- Without an identity. No row, and nothing written: the account is not active.
@@ -9,22 +9,23 @@
 -- the times are worked out first and then inserted. account_pkey serves it.
 
 with opened as materialized (
-  select id as account_id, now() as created_at,
-         now() + make_interval(secs => $3::int4) as expires_at
+  select id as account_id, least($5::int4, $6::int4) as idle_s
   from pets.account
   where id = $2::uuid
     and state = 'active'
 ),
 inserted as (
-  insert into pets.session (id, account_id, created_at, expires_at, address, user_agent)
-  select $1::uuid, account_id, created_at, expires_at, $4::inet, left($5::text, 256)
+  insert into pets.session
+    (id, account_id, refresh_hash, mfa, expires_at, ends_at, address, user_agent)
+  select $1::uuid, account_id, $3::bytea, $4::bool, now() + make_interval(secs => idle_s),
+         now() + make_interval(secs => $6::int4), $7::inet, left($8::text, 256)
   from opened
 ),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select account_id, 'authn_login_success', 'session', $1::uuid, 'success', $6::text, $4::inet
+  select account_id, 'authn_login_success', 'session', $1::uuid, 'success', $9::text, $7::inet
   from opened
 )
-select created_at, expires_at
+select idle_s as expires_in
 from opened

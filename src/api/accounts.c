@@ -44,33 +44,15 @@ static enum err render_account(struct exchange *exchange)
 
 /* --- registration --- */
 
-static void hashed(struct hash_job *job)
-{
-    exchange_resume(job->context);
-}
-
-static void cancel_hash(struct exchange *exchange)
-{
-    hasher_cancel(service_of(exchange)->hasher, exchange->memory);
-}
-
 enum err accounts_register(struct exchange *exchange)
 {
     const struct text *password = &exchange->values[F_PASSWORD].text;
     struct hash_job *job = arena_zalloc(exchange->arena, sizeof *job);
 
-    *job = (struct hash_job){.kind = HASH_MAKE,
-        .password = password->bytes,
-        .length = password->length,
-        .done = hashed,
-        .context = exchange};
+    *job = (struct hash_job){
+        .kind = HASH_MAKE, .password = password->bytes, .length = password->length};
     exchange->memory = job;
-    if (hasher_submit(service_of(exchange)->hasher, job) != 0) {
-        slot_count(service_of(exchange)->slot, COUNTER_HASHES_REFUSED);
-        return ERR_OVERLOADED;
-    }
-    exchange_wait(exchange, STAGE_HASH, cancel_hash);
-    return ERR_NONE;
+    return service_hash(exchange, job);
 }
 
 static enum err insert_account(struct exchange *exchange)
@@ -81,7 +63,6 @@ static enum err insert_account(struct exchange *exchange)
     struct query *query;
     struct uuid id;
 
-    slot_count(service->slot, COUNTER_HASHES);
     if (job->failed)
         return ERR_INTERNAL;
     query = exchange_query(exchange, STATEMENT_ACCOUNT_REGISTER);

@@ -1,11 +1,13 @@
 libpets_a_SOURCES += \
 	src/api/accounts.c src/api/accounts.h \
 	src/api/html.c src/api/html.h \
+	src/api/login.c src/api/login.h \
 	src/api/metrics.c src/api/metrics.h \
 	src/api/ops.c src/api/ops.h \
+	src/api/passwords.c src/api/passwords.h \
 	src/api/pets.c src/api/pets.h \
 	src/api/routes.c src/api/routes.h \
-	src/api/service.h \
+	src/api/service.c src/api/service.h \
 	src/api/sessions.c src/api/sessions.h \
 	src/api/status.c src/api/status.h \
 	src/api/status_html.c src/api/status_html.h \

@@ -6,9 +6,8 @@
 #include "api/pets.h"
 
 #include "http/cursor.h"
+#include "http/page.h"
 #include "http/precondition.h"
-
-enum { LIMIT_DEFAULT = 20, LIMIT_MAX = 100 };
 
 /* Columns of the pet statements that the handlers look at, counted from the row's id. */
 enum { COLUMN_ID = 0, COLUMN_VERSION = 13 };
@@ -34,18 +33,16 @@ const struct field pets_fields[pets_fields_count] = {
     {"version", FIELD_INTEGER, FIELD_READ_ONLY},
 };
 
-enum { P_LIMIT, P_CURSOR, P_SPECIES, P_Q, P_OWNER };
+enum { P_SPECIES = PAGE_OWN, P_Q, P_OWNER };
 const struct field pets_parameters[pets_parameters_count] = {
-    [P_LIMIT] = {"limit", FIELD_INTEGER, 0, 1, LIMIT_MAX},
-    [P_CURSOR] = {"cursor", FIELD_CURSOR, 0, 1, 64},
+    PAGE_PARAMETERS,
     [P_SPECIES] = {"species", FIELD_WORD, 0, .words = species},
     [P_Q] = {"q", FIELD_STRING, 0, 1, 80},
     [P_OWNER] = {"owner_id", FIELD_UUID, 0},
 };
 
 const struct field pets_history_parameters[pets_history_parameters_count] = {
-    [P_LIMIT] = {"limit", FIELD_INTEGER, 0, 1, LIMIT_MAX},
-    [P_CURSOR] = {"cursor", FIELD_CURSOR, 0, 1, 64},
+    PAGE_PARAMETERS,
 };
 
 static const struct field history_fields[] = {
@@ -57,13 +54,6 @@ static const struct field history_fields[] = {
     {"new", FIELD_JSON, FIELD_READ_ONLY},
 };
 
-static int32_t limit_of(const struct exchange *exchange)
-{
-    const struct value *limit = &exchange->parameters[P_LIMIT];
-
-    return limit->given ? (int32_t)limit->number : LIMIT_DEFAULT;
-}
-
 /* Who asked, for the audit: every pet statement ends with these two. */
 static void bind_origin(struct exchange *exchange, struct query *query)
 {
@@ -71,70 +61,12 @@ static void bind_origin(struct exchange *exchange, struct query *query)
     query_inet(query, exchange->request.address);
 }
 
-/* --- pages --- */
-
-/* The rows of a page (a page of `limit` is asked for with one more), and where the next begins. */
-static void render_page(
-    struct exchange *exchange, const struct field *fields, size_t count, const char *next)
-{
-    const struct rows *rows = &exchange->query.rows;
-    struct json_out *json = &exchange->reply.json;
-    int32_t limit = limit_of(exchange);
-
-    json_open_object(json);
-    json_key(json, "items");
-    json_open_array(json);
-    for (int row = 0; row < MIN(rows->count, limit); row++)
-        fields_render(fields, count, rows, row, 0, json);
-    json_close_array(json);
-    json_key(json, "page");
-    json_open_object(json);
-    json_key(json, "limit");
-    json_put_int(json, limit);
-    json_key(json, "next");
-    json_put_string(json, next);
-    json_close_object(json);
-    json_close_object(json);
-}
-
-/* Percent-encodes what is not unreserved (RFC 3986 section 2.3). */
-static void put_encoded(struct buf *out, const struct text *text)
-{
-    static const char unreserved[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789-._~";
-
-    for (size_t i = 0; i < text->length; i++) {
-        unsigned char byte = (unsigned char)text->bytes[i];
-
-        if (byte != '\0' && strchr(unreserved, byte) != NULL)
-            buf_putc(out, (char)byte);
-        else
-            buf_printf(out, "%%%02X", byte);
-    }
-}
-
-/* The Link header (RFC 8288) to the next page: the same parameters with another cursor. */
-static void link_next(
-    struct exchange *exchange, const struct field *parameters, size_t count, const char *next)
-{
-    struct buf link;
-
-    buf_init(&link, exchange->arena, 256);
-    buf_printf(&link, "<%s?limit=%d&cursor=%s", exchange->request.target, limit_of(exchange), next);
-    for (size_t i = 0; i < count; i++) {
-        if (i == P_LIMIT || i == P_CURSOR || !exchange->parameters[i].given)
-            continue;
-        buf_printf(&link, "&%s=", parameters[i].name);
-        put_encoded(&link, &exchange->parameters[i].text);
-    }
-    buf_puts(&link, ">; rel=\"next\"");
-    exchange->reply.link = link.data;
-}
+/* --- lists --- */
 
 enum err pets_list(struct exchange *exchange)
 {
     const struct value *parameters = exchange->parameters;
-    const struct value *cursor = &parameters[P_CURSOR];
+    const struct value *cursor = &parameters[PAGE_CURSOR];
     const struct text *search = &parameters[P_Q].text;
     struct uuid before;
     struct query *query;
@@ -147,7 +79,7 @@ enum err pets_list(struct exchange *exchange)
     query_uuid(query, cursor->given ? &before : NULL);
     query_string(query, parameters[P_SPECIES].given ? parameters[P_SPECIES].text.bytes : NULL);
     query_text(query, parameters[P_Q].given ? search->bytes : NULL, search->length);
-    query_int4(query, limit_of(exchange) + 1);
+    query_int4(query, page_limit(exchange) + 1);
     bind_origin(exchange, query);
     return ERR_NONE;
 }
@@ -155,16 +87,14 @@ enum err pets_list(struct exchange *exchange)
 enum err pets_listed(struct exchange *exchange)
 {
     const struct rows *rows = &exchange->query.rows;
-    int32_t limit = limit_of(exchange);
+    int32_t last = page_limit(exchange) - 1;
     const char *next = NULL;
 
     if (exchange->parameters[P_OWNER].given && !exchange->query.admin)
         return ERR_FORBIDDEN;
-    if (rows->count > limit) {
-        next = cursor_of_uuid(exchange->arena, rows_uuid(rows, limit - 1, COLUMN_ID));
-        link_next(exchange, pets_parameters, pets_parameters_count, next);
-    }
-    render_page(exchange, pets_fields, pets_fields_count, next);
+    if (page_more(exchange))
+        next = cursor_of_uuid(exchange->arena, rows_uuid(rows, last, COLUMN_ID));
+    page_reply(exchange, pets_fields, pets_fields_count, next);
     return ERR_NONE;
 }
 
@@ -276,7 +206,7 @@ enum err pets_deleted(struct exchange *exchange)
 
 enum err pets_history(struct exchange *exchange)
 {
-    const struct value *cursor = &exchange->parameters[P_CURSOR];
+    const struct value *cursor = &exchange->parameters[PAGE_CURSOR];
     int32_t before;
     struct query *query;
 
@@ -289,7 +219,7 @@ enum err pets_history(struct exchange *exchange)
         query_int4(query, before);
     else
         query_null(query);
-    query_int4(query, limit_of(exchange) + 1);
+    query_int4(query, page_limit(exchange) + 1);
     bind_origin(exchange, query);
     return ERR_NONE;
 }
@@ -297,16 +227,14 @@ enum err pets_history(struct exchange *exchange)
 enum err pets_history_listed(struct exchange *exchange)
 {
     const struct rows *rows = &exchange->query.rows;
-    int32_t limit = limit_of(exchange);
+    int32_t last = page_limit(exchange) - 1;
     const char *next = NULL;
 
     /* Every pet has the row of its creation: only behind a cursor can there be none. */
-    if (rows->count == 0 && !exchange->parameters[P_CURSOR].given)
+    if (rows->count == 0 && !exchange->parameters[PAGE_CURSOR].given)
         return ERR_NOT_FOUND;
-    if (rows->count > limit) {
-        next = cursor_of_version(exchange->arena, rows_int4(rows, limit - 1, 0));
-        link_next(exchange, pets_history_parameters, pets_history_parameters_count, next);
-    }
-    render_page(exchange, history_fields, countof(history_fields), next);
+    if (page_more(exchange))
+        next = cursor_of_version(exchange->arena, rows_int4(rows, last, 0));
+    page_reply(exchange, history_fields, countof(history_fields), next);
     return ERR_NONE;
 }

@@ -5,7 +5,9 @@
 #include "api/routes.h"
 
 #include "api/accounts.h"
+#include "api/login.h"
 #include "api/ops.h"
+#include "api/passwords.h"
 #include "api/pets.h"
 #include "api/sessions.h"
 #include "pool/scoreboard.h"
@@ -28,10 +30,18 @@ static const struct route table[] = {
     ROUTE(POST, "/v1/auth/register", ROUTE_AUTH, PUBLIC, accounts_register, accounts_registered,
         BODY(JSON, accounts_register_fields)),
     ROUTE(GET, "/v1/me", ROUTE_AUTH, USER, accounts_me, accounts_me_got, .body = BODY_NONE),
-    ROUTE(POST, "/v1/auth/login", ROUTE_AUTH, PUBLIC, sessions_login, sessions_login_next,
-        BODY(JSON, sessions_login_fields)),
-    ROUTE(POST, "/v1/auth/logout", ROUTE_AUTH, USER, sessions_logout, sessions_logged_out,
+    ROUTE(PUT, "/v1/me/password", ROUTE_AUTH, USER, passwords_change, passwords_change_next,
+        BODY(JSON, passwords_fields)),
+    ROUTE(GET, "/v1/me/sessions", ROUTE_AUTH, USER, sessions_list, sessions_listed,
+        QUERY(sessions_parameters)),
+    ROUTE(DELETE, "/v1/me/sessions/{id}", ROUTE_AUTH, USER, sessions_end, sessions_ended,
         .body = BODY_NONE),
+    ROUTE(POST, "/v1/auth/login", ROUTE_AUTH, PUBLIC, login_ask, login_next,
+        BODY(JSON, login_fields)),
+    ROUTE(POST, "/v1/auth/refresh", ROUTE_AUTH, PUBLIC, sessions_refresh, sessions_refreshed,
+        BODY(JSON, sessions_refresh_fields)),
+    ROUTE(POST, "/v1/auth/logout", ROUTE_AUTH, USER, sessions_logout, sessions_logged_out,
+        BODY(OPTIONAL, sessions_logout_fields)),
     ROUTE(
         GET, "/.well-known/jwks.json", ROUTE_AUTH, PUBLIC, sessions_jwks, NULL, .negotiates = true),
 

@@ -1,11 +1,12 @@
 /*
- * service.h: what the handlers of a pool share: made once a worker, borrowed by every request.
+ * service.h: what the handlers of a pool share: made once a worker, borrowed by every request; and
+ * the two things that several resources do with it.
  */
 #ifndef API_SERVICE_H
 #define API_SERVICE_H
 
+#include "auth/grant.h"
 #include "auth/hasher.h"
-#include "auth/keys.h"
 #include "auth/password.h"
 #include "auth/token.h"
 #include "http/exchange.h"
@@ -18,6 +19,7 @@ struct service {
     struct token_verifier *verifier; /* the same */
     struct pepper *pepper;           /* auth pool only */
     struct hasher *hasher;           /* auth pool only */
+    struct server_key refresh_key;   /* auth pool only */
     int listen_fd;                   /* of the pool, for its queue depth; -1 unknown */
 };
 
@@ -25,5 +27,14 @@ static inline struct service *service_of(const struct exchange *exchange)
 {
     return exchange->app->service;
 }
+
+/*
+ * Hands a job to the hashing thread and waits for it; the handler is called again. The job is in
+ * the arena, with its kind, password and hash set. `exchange->memory` may be anything.
+ */
+enum err service_hash(struct exchange *exchange, struct hash_job *job);
+
+/* Fills the reply with an access and a refresh token. -1 when a library fails (logged). */
+int service_grant(struct exchange *exchange, const struct grant *grant);
 
 #endif

@@ -1,205 +1,190 @@
 /*
- * sessions.c: a login is three steps: look the account up, check the password off the loop, then
- * open a session or record the failure. Each step happens for every login: an address that nobody
- * has costs the same hash and the same number of round trips as a wrong password, and gets the same
- * answer.
+ * sessions.c: a session is opened by a login, lives on by refreshing, and ends by being closed,
+ * unused or too old. Whatever ends it acts on the next request, because `enter` looks at it.
  */
 #include "api/sessions.h"
 
 #include "api/service.h"
-#include "auth/email.h"
 #include "base/log.h"
-#include "base/timestamp.h"
+#include "http/cursor.h"
+#include "http/page.h"
 
-enum { F_EMAIL, F_PASSWORD };
+/* --- refresh --- */
 
-const struct field sessions_login_fields[sessions_login_fields_count] = {
-    [F_EMAIL] = {"email", FIELD_STRING, FIELD_REQUIRED, 1, EMAIL_MAX},
-    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, PASSWORD_MAX},
+enum { F_REFRESH_TOKEN };
+
+const struct field sessions_refresh_fields[sessions_refresh_fields_count] = {
+    [F_REFRESH_TOKEN] = {"refresh_token", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, 256},
 };
 
-/* Columns of login_lookup. */
-enum { COLUMN_ACCOUNT, COLUMN_STATE, COLUMN_ROLE, COLUMN_HASH, COLUMN_PEPPER };
+/* Columns of session_refresh. */
+enum { COLUMN_VERDICT, COLUMN_ACCOUNT, COLUMN_EXPIRES_IN };
 
-struct login {
-    struct hash_job job;
-    struct uuid account;
-    struct uuid session;
-    const char *failure; /* why it fails whatever the password; NULL: it need not */
-    bool known;          /* there is such an account */
-    bool opened;
-};
+static const char not_good[] = "The refresh token is not, or no longer, good: log in again.";
 
-/* --- login --- */
-
-enum err sessions_login(struct exchange *exchange)
-{
-    const struct text *email = &exchange->values[F_EMAIL].text;
-    struct query *query = exchange_query(exchange, STATEMENT_LOGIN_LOOKUP);
-
-    exchange->memory = arena_zalloc(exchange->arena, sizeof(struct login));
-    query_text(query, email->bytes, email->length);
-    return ERR_NONE;
-}
-
-static void hashed(struct hash_job *job)
-{
-    exchange_resume(job->context);
-}
-
-static void cancel_hash(struct exchange *exchange)
-{
-    struct login *login = exchange->memory;
-
-    hasher_cancel(service_of(exchange)->hasher, &login->job);
-}
-
-/* The hash to check against: the account's, or one that takes as long and never matches. */
-static void choose_hash(struct login *login, const struct rows *rows, const struct service *service)
-{
-    const char *hash = hasher_dummy(service->hasher);
-    size_t length = strlen(hash);
-
-    if (rows->count == 0) {
-        login->failure = "unknown_email";
-    } else {
-        login->known = true;
-        login->account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
-        if (!rows_is(rows, 0, COLUMN_STATE, "active"))
-            login->failure = "account_disabled";
-        if (rows_is(rows, 0, COLUMN_PEPPER, pepper_id(service->pepper)))
-            hash = rows_text(rows, 0, COLUMN_HASH, &length);
-        else
-            login->failure = "unknown_pepper";
-    }
-    length = MIN(length, sizeof login->job.hash - 1);
-    memcpy(login->job.hash, hash, length);
-    login->job.hash[length] = '\0';
-}
-
-static enum err check_password(struct exchange *exchange)
+enum err sessions_refresh(struct exchange *exchange)
 {
     const struct service *service = service_of(exchange);
-    const struct text *password = &exchange->values[F_PASSWORD].text;
-    struct login *login = exchange->memory;
+    const struct text *text = &exchange->values[F_REFRESH_TOKEN].text;
+    struct grant *grant = arena_zalloc(exchange->arena, sizeof *grant);
+    struct refresh_token *given = arena_zalloc(exchange->arena, sizeof *given);
+    struct query *query;
+    bool genuine;
 
-    login->job = (struct hash_job){.kind = HASH_VERIFY,
-        .password = password->bytes,
-        .length = password->length,
-        .done = hashed,
-        .context = exchange};
-    choose_hash(login, &exchange->query.rows, service);
-    if (hasher_submit(service->hasher, &login->job) != 0) {
-        slot_count(service->slot, COUNTER_HASHES_REFUSED);
-        return ERR_OVERLOADED;
-    }
-    exchange_wait(exchange, STAGE_HASH, cancel_hash);
-    return ERR_NONE;
-}
-
-static enum err record_failure(struct exchange *exchange, struct login *login)
-{
-    struct query *query = exchange_query(exchange, STATEMENT_LOGIN_FAILED);
-    const char *reason = login->failure != NULL ? login->failure : "wrong_password";
-
-    query_uuid(query, login->known ? &login->account : NULL);
-    query_string(query, reason);
+    exchange->detail = not_good;
+    if (!refresh_parse(&service->refresh_key, text->bytes, text->length, given, &genuine))
+        return ERR_SESSION_ENDED;
+    if (refresh_make(
+            &service->refresh_key, &given->session, given->generation + 1, &grant->refresh) != 0)
+        return ERR_INTERNAL;
+    exchange->memory = grant;
+    query = exchange_query(exchange, STATEMENT_SESSION_REFRESH);
+    query_uuid(query, &given->session);
+    query_int4(query, given->generation);
+    query_bytes(query, given->hash, sizeof given->hash);
+    query_bool(query, genuine);
+    query_bytes(query, grant->refresh.hash, sizeof grant->refresh.hash);
+    query_int4(query, service->config->session.idle_s);
+    query_int4(query, service->config->session.refresh_grace_s);
     query_string(query, exchange->request.id);
-    query_inet(query, exchange->request.address);
-    log_event(LEVEL_WARNING, "authn_login_fail", log_str("request_id", exchange->request.id),
-        log_str("reason", reason), log_str("address", exchange->request.address));
-    return ERR_NONE;
-}
-
-static enum err open_session(struct exchange *exchange, struct login *login)
-{
-    struct query *query = exchange_query(exchange, STATEMENT_SESSION_OPEN);
-
-    login->opened = true;
-    uuid_v7(&login->session);
-    query_uuid(query, &login->session);
-    query_uuid(query, &login->account);
-    query_int4(query, service_of(exchange)->config->token.lifetime_s);
     query_inet(query, exchange->request.address);
     query_string(query, exchange->request.user_agent);
-    query_string(query, exchange->request.id);
     return ERR_NONE;
 }
 
-static void render_token(
-    struct exchange *exchange, const struct login *login, const char *token, int lifetime_s)
+/* Somebody holds a copy of a token that was used already. */
+static void log_reuse(const struct exchange *exchange, const struct grant *grant)
 {
-    struct json_out *json = &exchange->reply.json;
-
-    json_open_object(json);
-    json_key(json, "access_token");
-    json_put_string(json, token);
-    json_key(json, "token_type");
-    json_put_string(json, "Bearer");
-    json_key(json, "expires_in");
-    json_put_int(json, lifetime_s);
-    json_key(json, "session_id");
-    json_put_uuid(json, &login->session);
-    json_close_object(json);
-}
-
-static enum err issue_token(struct exchange *exchange, const struct login *login)
-{
-    const struct service *service = service_of(exchange);
-    int lifetime_s = service->config->token.lifetime_s;
-    int64_t now = timestamp_epoch_s(timestamp_now());
-    struct claims claims = {.account = login->account,
-        .session = login->session,
-        .issued = now,
-        .expires = now + lifetime_s};
     char account[UUID_SIZE], session[UUID_SIZE];
-    const char *token;
 
-    uuid_v7(&claims.id);
-    token = token_issue(service->config, service->keys, &claims, exchange->arena);
-    if (token == NULL)
+    uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ACCOUNT), account);
+    uuid_format(&grant->refresh.session, session);
+    log_event(LEVEL_WARNING, "authn_token_reuse", log_str("request_id", exchange->request.id),
+        log_str("account_id", account), log_str("session_id", session),
+        log_str("address", exchange->request.address));
+}
+
+enum err sessions_refreshed(struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+    struct grant *grant = exchange->memory;
+
+    if (rows->count != 1)
         return ERR_INTERNAL;
-    uuid_format(&login->account, account);
-    uuid_format(&login->session, session);
-    log_event(LEVEL_INFO, "authn_login_success", log_str("request_id", exchange->request.id),
-        log_str("account_id", account), log_str("session_id", session));
-    render_token(exchange, login, token, lifetime_s);
+    if (rows_is(rows, 0, COLUMN_VERDICT, "reused"))
+        log_reuse(exchange, grant);
+    if (!rows_is(rows, 0, COLUMN_VERDICT, "rotated") &&
+        !rows_is(rows, 0, COLUMN_VERDICT, "repeated"))
+        return ERR_SESSION_ENDED;
+    exchange->detail = NULL;
+    grant->account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
+    grant->refresh_expires_in = rows_int4(rows, 0, COLUMN_EXPIRES_IN);
+    return service_grant(exchange, grant) == 0 ? ERR_NONE : ERR_INTERNAL;
+}
+
+/* --- one's own sessions --- */
+
+const struct field sessions_parameters[sessions_parameters_count] = {PAGE_PARAMETERS};
+
+/* In the order of the columns of session_list. */
+static const struct field session_fields[] = {
+    {"id", FIELD_UUID, FIELD_READ_ONLY},
+    {"created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"last_used_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"expires_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"ends_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
+    {"address", FIELD_STRING, FIELD_READ_ONLY},
+    {"user_agent", FIELD_STRING, FIELD_READ_ONLY},
+    {"mfa", FIELD_BOOLEAN, FIELD_READ_ONLY},
+    {"current", FIELD_BOOLEAN, FIELD_READ_ONLY},
+};
+
+enum err sessions_list(struct exchange *exchange)
+{
+    const struct value *cursor = &exchange->parameters[PAGE_CURSOR];
+    struct uuid before;
+    struct query *query;
+
+    if (cursor->given && !cursor_uuid(cursor->text.bytes, cursor->text.length, &before))
+        return ERR_INVALID_CURSOR;
+    query = exchange_query(exchange, STATEMENT_SESSION_LIST);
+    query_uuid(query, &exchange->principal.account);
+    query_uuid(query, &exchange->principal.session);
+    query_uuid(query, cursor->given ? &before : NULL);
+    query_int4(query, page_limit(exchange) + 1);
     return ERR_NONE;
 }
 
-enum err sessions_login_next(struct exchange *exchange)
+enum err sessions_listed(struct exchange *exchange)
 {
-    struct login *login = exchange->memory;
+    const char *next = NULL;
 
-    switch (exchange->step) {
-    case 1:
-        return check_password(exchange);
-    case 2:
-        slot_count(service_of(exchange)->slot, COUNTER_HASHES);
-        return login->failure == NULL && login->job.matched ? open_session(exchange, login)
-                                                            : record_failure(exchange, login);
-    default:
-        /* An account that was disabled in between gets no session. */
-        return login->opened && exchange->query.rows.count == 1 ? issue_token(exchange, login)
-                                                                : ERR_INVALID_CREDENTIALS;
-    }
+    if (page_more(exchange))
+        next = cursor_of_uuid(
+            exchange->arena, rows_uuid(&exchange->query.rows, page_limit(exchange) - 1, 0));
+    page_reply(exchange, session_fields, countof(session_fields), next);
+    return ERR_NONE;
 }
 
-/* --- logout --- */
+/* --- ending them --- */
 
-enum err sessions_logout(struct exchange *exchange)
+static enum err close_sessions(
+    struct exchange *exchange, const struct uuid *session, const char *scope, const char *reason)
 {
     struct query *query = exchange_query(exchange, STATEMENT_SESSION_CLOSE);
 
     query_uuid(query, &exchange->principal.account);
-    query_uuid(query, &exchange->principal.session);
+    query_uuid(query, session);
+    query_string(query, scope);
+    query_string(query, reason);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;
 }
 
+static void log_closed(const struct exchange *exchange, const char *reason)
+{
+    char account[UUID_SIZE];
+
+    uuid_format(&exchange->principal.account, account);
+    log_event(LEVEL_INFO, "session_expired", log_str("request_id", exchange->request.id),
+        log_str("account_id", account), log_str("reason", reason),
+        log_int("sessions", exchange->query.rows.count));
+}
+
+enum err sessions_end(struct exchange *exchange)
+{
+    return close_sessions(exchange, &exchange->id, "this", "revoked");
+}
+
+enum err sessions_ended(struct exchange *exchange)
+{
+    if (exchange->query.rows.count == 0)
+        return ERR_NOT_FOUND;
+    log_closed(exchange, "revoked");
+    exchange->reply.status = 204;
+    return ERR_NONE;
+}
+
+enum { F_SCOPE };
+
+static const char *const scopes[] = {"this", "others", "all", NULL};
+
+const struct field sessions_logout_fields[sessions_logout_fields_count] = {
+    [F_SCOPE] = {"scope", FIELD_WORD, FIELD_WRITE_ONLY, .words = scopes, .initial = "this"},
+};
+
+enum err sessions_logout(struct exchange *exchange)
+{
+    const struct text *scope = &exchange->values[F_SCOPE].text;
+
+    return close_sessions(exchange, &exchange->principal.session,
+        scope->bytes == NULL ? scopes[0] : scope->bytes, "logout");
+}
+
 enum err sessions_logged_out(struct exchange *exchange)
 {
+    log_closed(exchange, "logout");
     exchange->reply.status = 204;
     return ERR_NONE;
 }

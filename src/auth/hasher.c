@@ -348,6 +348,13 @@ size_t hasher_pending(const struct hasher *hasher)
     return hasher->pending;
 }
 
+void hash_job_expect(struct hash_job *job, const char *hash, size_t length)
+{
+    length = MIN(length, sizeof job->hash - 1);
+    memcpy(job->hash, hash, length);
+    job->hash[length] = '\0';
+}
+
 const char *hasher_dummy(const struct hasher *hasher)
 {
     return hasher->dummy;

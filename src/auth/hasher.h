@@ -35,6 +35,9 @@ struct hash_job {
     struct hash_slot *slot; /* private; NULL when it has no place in the queue */
 };
 
+/* Sets the hash that HASH_VERIFY checks against; `hash` needs no NUL. */
+void hash_job_expect(struct hash_job *job, const char *hash, size_t length);
+
 /*
  * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost, hash_queue and
  * hash_slots; borrows the pepper and the worker's loop, permits and slot. NULL with errno. Caller

@@ -55,6 +55,16 @@ struct config {
         const char *public_keys_dir;
     } token;
     struct {
+        int idle_s;
+        int absolute_s;
+        int refresh_grace_s;
+        int step_up_s;
+        const char *refresh_key_file;
+    } session;
+    struct {
+        bool required;
+    } mfa;
+    struct {
         int bcrypt_cost;
         const char *pepper_file;
         int hash_queue;

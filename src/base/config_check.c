@@ -101,6 +101,21 @@ static bool check_database(struct check *check)
     return true;
 }
 
+static bool check_lifetimes(struct check *check)
+{
+    const struct config *c = check->config;
+
+    if (c->token.lifetime_s > c->session.idle_s)
+        return broken(check, AT(token.lifetime_s), AT(session.idle_s),
+            "token.lifetime_s: %d s is more than session.idle_s: %d s", c->token.lifetime_s,
+            c->session.idle_s);
+    if (c->session.idle_s > c->session.absolute_s)
+        return broken(check, AT(session.idle_s), AT(session.absolute_s),
+            "session.idle_s: %d s is more than session.absolute_s: %d s", c->session.idle_s,
+            c->session.absolute_s);
+    return true;
+}
+
 static bool check_secrets(struct check *check)
 {
     const struct config *c = check->config;
@@ -112,6 +127,8 @@ static bool check_secrets(struct check *check)
         {"token.issuer", c->token.issuer, AT(token.issuer), true, true},
         {"token.public_keys_dir", c->token.public_keys_dir, AT(token.public_keys_dir), true, true},
         {"token.signing_key_file", c->token.signing_key_file, AT(token.signing_key_file),
+            serves(c, "auth"), serves(c, "auth")},
+        {"session.refresh_key_file", c->session.refresh_key_file, AT(session.refresh_key_file),
             serves(c, "auth"), serves(c, "auth")},
         {"password.pepper_file", c->password.pepper_file, AT(password.pepper_file),
             serves(c, "auth"), serves(c, "auth")},
@@ -138,7 +155,8 @@ bool config_check(const struct config *config, size_t fault[2], char *problem, s
         return false;
     if (serves(config, "ops"))
         return true;
-    return check_sockets(&check) && check_timeouts(&check) && check_secrets(&check);
+    return check_sockets(&check) && check_timeouts(&check) && check_lifetimes(&check) &&
+           check_secrets(&check);
 }
 
 /* Whether a variable is named like a secret of ours: PETS_..., ending in one of these words. */

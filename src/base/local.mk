@@ -4,6 +4,7 @@ libpets_a_SOURCES += \
 	src/base/buf.c src/base/buf.h \
 	src/base/config.c src/base/config.h \
 	src/base/config_check.c src/base/config_check.h \
+	src/base/config_options.c src/base/config_options.h \
 	src/base/err.c src/base/err.h \
 	src/base/log.c src/base/log.h \
 	src/base/secret.c src/base/secret.h \

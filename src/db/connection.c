@@ -7,6 +7,7 @@
  */
 #include "db/connection.h"
 
+#include <endian.h>
 #include <libpq-fe.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
@@ -257,13 +258,17 @@ static void on_prepare_result(struct connection *connection, PGresult *result)
 
 static int send_enter(PGconn *pg, const struct query *query)
 {
-    const char *values[] = {
-        (const char *)query->session.bytes, (const char *)query->account.bytes, query->need_role};
-    int lengths[] = {16, 16, query->need_role == NULL ? 0 : (int)strlen(query->need_role)};
-    int formats[] = {1, 1, 1};
+    const struct identity *identity = &query->identity;
+    uint32_t max_age = htobe32((uint32_t)identity->max_age_s);
+    const char *values[] = {(const char *)identity->session.bytes,
+        (const char *)identity->account.bytes, identity->need_role,
+        identity->need_mfa ? "\1" : "\0", identity->max_age_s > 0 ? (const char *)&max_age : NULL};
+    int lengths[] = {
+        16, 16, identity->need_role == NULL ? 0 : (int)strlen(identity->need_role), 1, 4};
+    int formats[] = {1, 1, 1, 1, 1};
 
     return PQsendQueryPrepared(
-        pg, statements[STATEMENT_ENTER].name, 3, values, lengths, formats, 1);
+        pg, statements[STATEMENT_ENTER].name, 5, values, lengths, formats, 1);
 }
 
 static int send_query(struct connection *connection, const struct query *query)

@@ -8,6 +8,8 @@
 
 /* Object identifiers of the built-in types, fixed since PostgreSQL began (pg_type.dat). */
 enum {
+    OID_BOOL = 16,
+    OID_BYTEA = 17,
     OID_INT4 = 23,
     OID_TEXT = 25,
     OID_DATE = 1082,
@@ -24,13 +26,10 @@ void query_init(struct query *query, struct arena *arena, enum statement_id stat
     query->statement = statement;
 }
 
-void query_identity(struct query *query, const struct uuid *session, const struct uuid *account,
-    const char *need_role)
+void query_identity(struct query *query, const struct identity *identity)
 {
     query->enter = true;
-    query->session = *session;
-    query->account = *account;
-    query->need_role = need_role;
+    query->identity = *identity;
 }
 
 /* type 0: any. */
@@ -75,6 +74,16 @@ static char *big_endian(struct arena *arena, int32_t value)
     uint32_t bytes = htobe32((uint32_t)value);
 
     return arena_copy(arena, &bytes, sizeof bytes);
+}
+
+void query_bool(struct query *query, bool value)
+{
+    bind(query, OID_BOOL, value ? "\1" : "\0", 1, 1);
+}
+
+void query_bytes(struct query *query, const void *bytes, size_t length)
+{
+    bind(query, OID_BYTEA, bytes, length, 1);
 }
 
 void query_int4(struct query *query, int32_t value)

@@ -15,6 +15,15 @@
 
 enum { QUERY_PARAMS = 20 };
 
+/* Who is asking, and what is needed for it; see sql/schema/deploy/enter.sql. */
+struct identity {
+    struct uuid session;
+    struct uuid account;
+    const char *need_role; /* NULL: any */
+    bool need_mfa;         /* an ADMIN without the second factor is a USER */
+    int32_t max_age_s;     /* since the person proved who it is; 0: any */
+};
+
 struct query {
     struct arena *arena; /* borrowed: parameters and results live in it */
     enum statement_id statement;
@@ -25,9 +34,7 @@ struct query {
 
     /* With an identity, pets.enter runs first, in the same round trip and transaction. */
     bool enter;
-    struct uuid session;
-    struct uuid account;
-    const char *need_role; /* NULL: any */
+    struct identity identity;
 
     /* Called once, from the loop, unless the query is cancelled before. */
     void (*done)(struct query *query);
@@ -48,14 +55,16 @@ struct query {
 };
 
 void query_init(struct query *query, struct arena *arena, enum statement_id statement);
-void query_identity(struct query *query, const struct uuid *session, const struct uuid *account,
-    const char *need_role);
+void query_identity(struct query *query, const struct identity *identity);
 
 void query_null(struct query *query);
 void query_uuid(struct query *query, const struct uuid *uuid); /* NULL: SQL null */
 void query_text(struct query *query, const char *text, size_t length);
 void query_string(struct query *query, const char *string); /* NULL: SQL null */
+void query_bool(struct query *query, bool value);
 void query_int4(struct query *query, int32_t value);
+/* bytea; the bytes are borrowed. NULL: SQL null. */
+void query_bytes(struct query *query, const void *bytes, size_t length);
 void query_date(struct query *query, int32_t days_since_2000);
 /* An address in its text form; NULL or empty: SQL null. */
 void query_inet(struct query *query, const char *address);

@@ -11,6 +11,7 @@ static const struct {
     enum err err;
 } map[] = {
     {"PE001", NULL, ERR_SESSION_ENDED}, {"PE003", NULL, ERR_FORBIDDEN},
+    {"PE004", NULL, ERR_MFA_REQUIRED}, {"PE005", NULL, ERR_STEP_UP_REQUIRED},
     {"23505", "account_email_key", ERR_EMAIL_TAKEN},
     {"23505", "pet_microchip_key", ERR_MICROCHIP_TAKEN},
     {"57014", NULL, ERR_TIMED_OUT},            /* statement_timeout */

@@ -97,6 +97,10 @@ static enum err check_body(struct exchange *exchange)
         return ERR_PAYLOAD_TOO_LARGE;
     if (route->body == BODY_NONE)
         return ERR_NONE;
+    if (route->body == BODY_OPTIONAL && body->length == 0) {
+        memset(exchange->values, 0, sizeof *exchange->values * route->field_count);
+        return ERR_NONE;
+    }
     if (!media_type_is(exchange->request.content_type, merge ? merge_type : json_type)) {
         exchange->reply.accept_patch = merge ? merge_type : NULL;
         exchange->reply.accept_post = merge ? NULL : json_type;
@@ -202,6 +206,10 @@ static void send_reply(struct exchange *exchange)
 
 static void send_problem(struct exchange *exchange, enum err err)
 {
+    if (err == ERR_STEP_UP_REQUIRED)
+        exchange->reply.challenge = arena_format(exchange->arena,
+            "Bearer realm=\"pets-api\", error=\"insufficient_user_authentication\", max_age=%d",
+            config_of(exchange)->session.step_up_s);
     reply_problem(
         &exchange->reply, &exchange->request, err, exchange->detail, &exchange->violations);
     send_reply(exchange);
@@ -270,12 +278,17 @@ static void on_query_done(struct query *query)
 
 struct query *exchange_query(struct exchange *exchange, enum statement_id statement)
 {
+    const struct config *config = config_of(exchange);
+    const struct route *route = exchange->route;
     struct query *query = &exchange->query;
 
     query_init(query, exchange->arena, statement);
-    if (exchange->route->access != ACCESS_PUBLIC)
-        query_identity(query, &exchange->principal.session, &exchange->principal.account,
-            exchange->route->access == ACCESS_ADMIN ? "ADMIN" : NULL);
+    if (route->access != ACCESS_PUBLIC)
+        query_identity(query, &(struct identity){.session = exchange->principal.session,
+                                  .account = exchange->principal.account,
+                                  .need_role = route->access == ACCESS_ADMIN ? "ADMIN" : NULL,
+                                  .need_mfa = config->mfa.required,
+                                  .max_age_s = route->step_up ? config->session.step_up_s : 0});
     exchange->state = EXCHANGE_QUERY;
     return query;
 }

@@ -55,6 +55,7 @@ struct exchange {
     /* What it waits for. */
     enum { EXCHANGE_IDLE, EXCHANGE_RUNNING, EXCHANGE_QUERY, EXCHANGE_WAIT } state;
     void (*cancel)(struct exchange *exchange); /* EXCHANGE_WAIT: stop waiting */
+    void *waiting;                             /* and for what; cancel's own */
 
     /* Bookkeeping. */
     int entry; /* in the scoreboard */

@@ -387,6 +387,9 @@ static void render_value(
     case FIELD_TIMESTAMP:
         json_put_timestamp(out, rows_timestamp(rows, row, column));
         break;
+    case FIELD_BOOLEAN:
+        json_put_bool(out, rows_bool(rows, row, column));
+        break;
     case FIELD_UUID:
         json_put_uuid(out, rows_uuid(rows, row, column));
         break;

@@ -24,6 +24,7 @@ enum field_type {
     FIELD_UUID,
     FIELD_CURSOR,    /* query strings only: text, checked by the handler */
     FIELD_TIMESTAMP, /* the rest is rendered only */
+    FIELD_BOOLEAN,
     FIELD_JSON,
 };
 

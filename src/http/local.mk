@@ -5,6 +5,7 @@ libpets_a_SOURCES += \
 	src/http/field.c src/http/field.h \
 	src/http/json_in.c src/http/json_in.h \
 	src/http/json_out.c src/http/json_out.h \
+	src/http/page.c src/http/page.h \
 	src/http/precondition.c src/http/precondition.h \
 	src/http/reply.c src/http/reply.h \
 	src/http/request.c src/http/request.h \

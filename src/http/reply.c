@@ -57,6 +57,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
 {
     const struct err_info *info = err_info(err);
     const char *allow = reply->allow;
+    const char *own_challenge = reply->challenge;
     struct arena *arena = reply->body.arena;
     struct json_out *json = &reply->json;
     bool media = err == ERR_UNSUPPORTED_MEDIA_TYPE;
@@ -70,7 +71,8 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     reply->status = info->status;
     reply->content_type = "application/problem+json";
     reply->retry_after = info->retry_after;
-    reply->challenge = info->status == 401 ? challenge(err) : NULL;
+    if (info->status == 401)
+        reply->challenge = own_challenge != NULL ? own_challenge : challenge(err);
     json_open_object(json);
     put_member(json, "type", arena_format(arena, "/docs/errors#%s", info->code));
     put_member(json, "title", info->title);
@@ -114,12 +116,12 @@ static const char *reason(int status)
     static const struct {
         int status;
         const char *reason;
-    } reasons[] = {{200, "OK"}, {201, "Created"}, {204, "No Content"}, {304, "Not Modified"},
-        {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"},
-        {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {409, "Conflict"},
+    } reasons[] = {{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+        {304, "Not Modified"}, {400, "Bad Request"}, {401, "Unauthorized"}, {403, "Forbidden"},
+        {404, "Not Found"}, {405, "Method Not Allowed"}, {406, "Not Acceptable"}, {409, "Conflict"},
         {412, "Precondition Failed"}, {413, "Content Too Large"}, {415, "Unsupported Media Type"},
-        {422, "Unprocessable Content"}, {500, "Internal Server Error"}, {501, "Not Implemented"},
-        {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
+        {422, "Unprocessable Content"}, {429, "Too Many Requests"}, {500, "Internal Server Error"},
+        {501, "Not Implemented"}, {503, "Service Unavailable"}, {504, "Gateway Timeout"}};
 
     for (size_t i = 0; i < countof(reasons); i++)
         if (reasons[i].status == status)

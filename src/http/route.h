@@ -30,9 +30,10 @@ enum access {
 };
 
 enum route_body {
-    BODY_NONE,  /* a body is read and ignored */
-    BODY_JSON,  /* application/json, every field */
-    BODY_MERGE, /* application/merge-patch+json, the fields to change */
+    BODY_NONE,     /* a body is read and ignored */
+    BODY_JSON,     /* application/json, every field */
+    BODY_OPTIONAL, /* the same, or none: then no field is given */
+    BODY_MERGE,    /* application/merge-patch+json, the fields to change */
 };
 
 /*
@@ -54,6 +55,7 @@ struct route {
     size_t field_count;
     const struct field *parameters; /* of the query string */
     size_t parameter_count;
+    bool step_up;    /* the person must have proved who it is within session.step_up_s */
     bool negotiates; /* the handler looks at Accept itself */
 };
 

@@ -13,10 +13,10 @@ insert into pets.account (id, email, display_name)
 select ('0199' || 10000000 + n || '70008000000000000000')::uuid, 'owner' || n || '@example.org', 'Owner ' || n
 from generate_series(0, :owners - 1) n;
 
-insert into pets.session (id, account_id, expires_at)
+insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at)
 select ('0198' || 10000000 + n || '70008000000000000000')::uuid,
        ('0199' || 10000000 + n || '70008000000000000000')::uuid,
-       now() + interval '1 day'
+       sha256(n::text::bytea), now() + interval '1 day', now() + interval '2 days'
 from generate_series(0, :owners - 1) n;
 
 insert into pets.pet (id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags)

@@ -145,9 +145,11 @@ subtest 'logging in' => sub {
     $client->register($email, $secret);
     my $reply = $client->post('/v1/auth/login', { email => $email, password => $secret }, headers => { 'user-agent' => 'x' x 2000 });
     is $reply->status, 200, 'status 200' or return diag $reply->summary;
-    is_deeply [sort keys $reply->json->%*], [sort qw(access_token token_type expires_in session_id)], 'the fields';
+    is_deeply [sort keys $reply->json->%*], [sort qw(access_token token_type expires_in refresh_token refresh_expires_in session_id)], 'the fields';
     is $reply->json->{token_type}, 'Bearer', 'Bearer';
     is $reply->json->{expires_in}, 600, 'ten minutes';
+    is $reply->json->{refresh_expires_in}, 14 * 86400, 'two weeks, if it is not refreshed';
+    like $reply->json->{refresh_token}, qr/\Apr_[\w-]{70}\z/, 'a refresh token that scanners know';
     is $reply->header('cache-control'), 'no-store', 'nobody stores it';
     my ($first, $second) = map { $client->login($email, $secret) } 1, 2;
     isnt $first->session_id, $second->session_id, 'every login is a session of its own';

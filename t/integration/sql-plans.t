@@ -6,7 +6,7 @@ use Test::More;
 use JSON::PP ();
 use Pets::Cluster;
 use Pets::Env qw(test_dir);
-use Pets::Sql qw(statements as enter person uuid7);
+use Pets::Sql qw(statements as enter person session_terms uuid7);
 
 my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 my $super = $pg->dbh;
@@ -18,8 +18,8 @@ $super->do(q{
     $$ select (lpad(to_hex(1700000000000 + n), 12, '0') || '7000a' || lpad(to_hex(n), 15, '0'))::uuid $$;
     insert into pets.account (id, email, display_name)
     select pg_temp.key(n), 'u' || n || '@example.org', 'U' from generate_series(1, 4000) n;
-    insert into pets.session (id, account_id, expires_at)
-    select pg_temp.key(10000 + n), pg_temp.key(n), now() + interval '1 h' from generate_series(1, 4000) n;
+    insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at)
+    select pg_temp.key(10000 + n), pg_temp.key(n), sha256(n::text::bytea), now() + interval '1 h', now() + interval '1 d' from generate_series(1, 4000) n;
     insert into pets.credential (account_id, hash, pepper_id)
     select pg_temp.key(n), repeat('x', 60), 'p' from generate_series(1, 4000) n});
 $super->do(q{
@@ -115,15 +115,18 @@ for my $statistics ('without statistics', 'with statistics') {
     plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey'], rows => 1;
     plan_ok "$statistics: account_me", plan_of('pets_auth', $ann, 'account_me'), used => ['account_pkey'], rows => 1;
-    plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, lifetime_s => 60), used => ['account_pkey'], rows => 1, buffers => 100;
-    plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}), used => ['session_account_id_idx'], rows => 1, buffers => 100;
+    plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, session_terms()), used => ['account_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}, scope => 'this', reason => 'logout'), used => ['session_account_id_idx'], rows => 1, buffers => 100;
+    plan_ok "$statistics: session_list", plan_of('pets_auth', $ann, 'session_list', session_id => $ann->{session}, limit => 21), used => ['session_account_id_idx'], rows => 1, buffers => 20;
+    plan_ok "$statistics: credential_own", plan_of('pets_auth', $ann, 'credential_own'), used => ['account_pkey', 'credential_pkey'], rows => 1, buffers => 20;
+    plan_ok "$statistics: password_change", plan_of('pets_auth', $ann, 'password_change', session_id => $ann->{session}, old_hash => '$2b$12$' . 'x' x 53, hash => 'y' x 60, pepper_id => 'p'), used => ['credential_pkey', 'session_account_id_idx', 'session_account_id_idx'], rows => 1, buffers => 100;
 }
 
 # enter() hides its plan; what it touches is counted. The owner's policies must not keep it from its indexes.
 {
     my $dbh = $pg->dbh('pets_api');
     enter($dbh, $ann) for 1 .. 3;
-    my $json = $dbh->selectrow_array(q{explain (analyze, buffers, timing off, format json) select pets.enter($1, $2, null)} =~ s/\$1/$dbh->quote($ann->{session})/er =~ s/\$2/$dbh->quote($ann->{id})/er);
+    my $json = $dbh->selectrow_array(q{explain (analyze, buffers, timing off, format json) select pets.enter($1, $2, null, true, null)} =~ s/\$1/$dbh->quote($ann->{session})/er =~ s/\$2/$dbh->quote($ann->{id})/er);
     my $plan = JSON::PP->new->decode($json)->[0]{Plan};
     cmp_ok blocks($plan), '<=', 10, 'enter touches a few blocks of two primary keys';
 }

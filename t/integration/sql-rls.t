@@ -106,13 +106,16 @@ subtest 'accounts, credentials and sessions' => sub {
     is try($auth, $ada,  q{update pets.account set role = 'ADMIN'}),                                    '42501', 'nobody is promoted';
     is try($auth, undef, q{insert into pets.credential (account_id, hash, pepper_id) values ($1, 'h', 'p')}, $ann->{id}), '23514', 'a credential is written before login (this one is too short)';
     is try($auth, $ben,  q{insert into pets.credential (account_id, hash, pepper_id) values ($1, 'h', 'p')}, $ann->{id}), '42501', 'not after it';
-    is try($auth, $ada,  q{update pets.credential set hash = 'x'}),                                     '42501', 'no credential is changed';
+    is try($auth, $ada,  q{update pets.credential set hash = 'x' || substr(hash, 2)}),                  1,       'one\'s own credential is changed';
+    is try($auth, $ada,  q{update pets.credential set hash = 'x' || substr(hash, 2) where account_id = $1}, $ann->{id}), 0, 'a foreign one is not there, for an ADMIN neither';
+    is try($auth, undef, q{update pets.credential set hash = 'x' || substr(hash, 2)}),                  0,       'and none without an identity';
+    is try($auth, $ada,  q{update pets.credential set account_id = $1}, $ann->{id}),                    '42501', 'nor is one given away';
     is try($auth, $ann,  q{update pets.session set revoked_at = now()}),                                1,       'one\'s own session is revoked';
     is try($auth, $ann,  q{update pets.session set revoked_at = now() where account_id = $1}, $ben->{id}), 0,    'a foreign one is not there';
     is try($auth, undef, q{update pets.session set revoked_at = now()}),                                0,       'and none without an identity';
     is try($auth, $ann,  q{update pets.session set expires_at = now() + interval '1 year'}),            '42501', 'no session is made longer';
-    is try($auth, $ann,  q{insert into pets.session (id, account_id, expires_at) values ($1, $2, now() + interval '1 h')}, uuid7(), $ben->{id}), '42501', 'no session is opened for another';
-    is try($ops, undef,  q{insert into pets.session (id, account_id, expires_at) values ($1, $2, now() + interval '1 h')}, uuid7(), $ben->{id}), '42501', 'pets_ops opens none';
+    is try($auth, $ann,  q{insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at) values ($1, $2, sha256('x'), now() + interval '1 h', now() + interval '1 d')}, uuid7(), $ben->{id}), '42501', 'no session is opened for another';
+    is try($ops, undef,  q{insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at) values ($1, $2, sha256('x'), now() + interval '1 h', now() + interval '1 d')}, uuid7(), $ben->{id}), '42501', 'pets_ops opens none';
 };
 
 subtest 'the owner' => sub {
@@ -127,8 +130,10 @@ subtest 'the owner' => sub {
 };
 
 subtest 'enter' => sub {
-    my $enter = sub ($dbh, $session, $account, $need = undef) {
-        my $role = eval { call($dbh, 'enter', session_id => $session, account_id => $account, need_role => $need)->[0]{role} };
+    my $enter = sub ($dbh, $session, $account, $need = undef, $mfa = 0, $age = undef) {
+        my $role = eval {
+            call($dbh, 'enter', session_id => $session, account_id => $account, need_role => $need, need_mfa => $mfa, max_age_s => $age)->[0]{role};
+        };
         return $role // $dbh->state;
     };
     is $enter->($api, $ann->{session}, $ann->{id}),            'USER',  'a USER enters';
@@ -141,6 +146,15 @@ subtest 'enter' => sub {
     is $enter->($api, undef, $ann->{id}),                      'PE001', 'no session at all';
     is $enter->($api, $ann->{session}, undef),                 'PE001', 'nobody at all';
     is $enter->($ops, $ann->{session}, $ann->{id}),            '42501', 'pets_ops has no use for it';
+
+    is $enter->($api, $ada->{session}, $ada->{id}, undef, 1),   'USER',  'an ADMIN without the second factor is a USER';
+    is $enter->($api, $ada->{session}, $ada->{id}, 'ADMIN', 1), 'PE004', 'and is told so where an ADMIN is needed';
+    is $enter->($api, $ann->{session}, $ann->{id}, 'ADMIN', 1), 'PE003', 'a USER is told the same as ever';
+    is $enter->($api, $ada->{session}, $ada->{id}, undef, 0, 60), 'ADMIN', 'a proof of identity that is young enough';
+    $super->do(q{update pets.session set mfa = true, authenticated_at = now() - interval '61 s' where id = $1}, undef, $ada->{session});
+    is $enter->($api, $ada->{session}, $ada->{id}, 'ADMIN', 1), 'ADMIN', 'an ADMIN with the second factor';
+    is $enter->($api, $ada->{session}, $ada->{id}, undef, 0, 60), 'PE005', 'a proof of identity that is too old';
+    is $enter->($api, $ada->{session}, $ada->{id}, undef, 0, 90), 'ADMIN', 'or not';
 
     my $changed = sub ($sql, $undo, $what) {
         $super->do($sql, undef, $ann->{id});

@@ -68,8 +68,8 @@ my @tampering = (
     ['alter table pets.pet drop constraint pet_born_on_past',      'pets',     'alter table pets.pet add constraint pet_born_on_past check (born_on is null)'],
     ['alter domain pets.tag drop constraint tag_size',             'pets',     'alter domain pets.tag add constraint tag_size check (char_length(value) between 1 and 32) not valid'],
     ['alter table pets.audit_event disable trigger audit_event_append_only', 'audit', 'alter table pets.audit_event enable always trigger audit_event_append_only'],
-    ['alter function pets.enter(uuid, uuid, text) reset search_path', 'enter', 'alter function pets.enter(uuid, uuid, text) set search_path = pg_catalog, pg_temp'],
-    ['alter function pets.enter(uuid, uuid, text) security invoker',  'enter', 'alter function pets.enter(uuid, uuid, text) security definer'],
+    ['alter function pets.enter(uuid, uuid, text, boolean, integer) reset search_path', 'enter', 'alter function pets.enter(uuid, uuid, text, boolean, integer) set search_path = pg_catalog, pg_temp'],
+    ['alter function pets.enter(uuid, uuid, text, boolean, integer) security invoker',  'enter', 'alter function pets.enter(uuid, uuid, text, boolean, integer) security definer'],
     ['alter table pets.pet no force row level security',           'policies', 'alter table pets.pet force row level security'],
     ['create table pets.letter (body text)',                       'policies', 'drop table pets.letter'],
     ['create policy all_of_it on pets.pet using (true)',           'policies', 'drop policy all_of_it on pets.pet'],
@@ -88,6 +88,7 @@ my @tampering = (
     ['grant select (network) on pets.known_network to pets_auth',  'throttle', 'revoke select (network) on pets.known_network from pets_auth'],
     ['alter function pets.throttle_give(text, integer) security invoker', 'throttle', 'alter function pets.throttle_give(text, integer) security definer'],
     ['grant execute on function pets.enter(uuid, uuid, text) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text) from public'],
+    ['grant execute on function pets.enter(uuid, uuid, text, boolean, integer) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text, boolean, integer) from public'],
 );
 
 subtest 'verify scripts can fail' => sub {
@@ -129,7 +130,7 @@ subtest 'statements and roles' => sub {
             if ($mine) {
                 ok !$refused, "$role may run $name" or diag $@;
             }
-            elsif ($name eq 'login_failed') {
+            elsif ($name =~ /\A(?:login_failed|password_change_failed)\z/) {
                 # It only adds to the record, which everybody may; the api pool not without an identity.
                 like $@, qr/row-level security/, "$role may not run $name" if $role eq 'pets_api';
             }

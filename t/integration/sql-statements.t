@@ -5,7 +5,7 @@ use Test::More;
 use JSON::PP ();
 use Pets::Cluster;
 use Pets::Env qw(test_dir wait_until);
-use Pets::Sql qw(call start_call as enter person uuid7);
+use Pets::Sql qw(call start_call as enter person session_terms uuid7);
 
 my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 my $super = $pg->dbh;
@@ -95,22 +95,22 @@ subtest 'account_add' => sub {
 
 subtest 'sessions' => sub {
     my $session = uuid7();
-    my ($times) = call($auth, 'session_open', session_id => $session, account_id => $ben->{id}, lifetime_s => 3600, address => '192.0.2.9', user_agent => 'u' x 1000, request_id => 'r2')->@*;
-    ok $times->{created_at} lt $times->{expires_at}, 'opens, with its times';
+    my ($times) = call($auth, 'session_open', session_id => $session, account_id => $ben->{id}, session_terms(), address => '192.0.2.9', user_agent => 'u' x 1000, request_id => 'r2')->@*;
+    is $times->{expires_in}, 3600, 'opens, and says for how long';
     is $super->selectrow_array('select extract(epoch from expires_at - created_at)::int from pets.session where id = $1', undef, $session), 3600, 'for as long as was asked';
     is $super->selectrow_array('select length(user_agent) from pets.session where id = $1', undef, $session), 256, 'a long user agent is cut';
     is_deeply scalar(events()), ["authn_login_success success $ben->{id} session $session"], 'one event';
     $super->do(q{update pets.account set state = 'disabled' where id = $1}, undef, $ben->{id});
-    is_deeply call($auth, 'session_open', session_id => uuid7(), account_id => $ben->{id}, lifetime_s => 3600), [], 'none for a disabled account';
+    is_deeply call($auth, 'session_open', session_id => uuid7(), account_id => $ben->{id}, session_terms()), [], 'none for a disabled account';
     $super->do(q{update pets.account set state = 'active' where id = $1}, undef, $ben->{id});
-    is_deeply call($auth, 'session_open', session_id => uuid7(), account_id => uuid7(), lifetime_s => 3600), [], 'none for nobody';
+    is_deeply call($auth, 'session_open', session_id => uuid7(), account_id => uuid7(), session_terms()), [], 'none for nobody';
     is_deeply scalar(events()), [], 'and no events';
 
     call($auth, 'login_failed', account_id => $ben->{id}, reason => 'password', request_id => 'r3', address => '192.0.2.9');
     call($auth, 'login_failed', reason => 'unknown');
     is_deeply scalar(events()), ["authn_login_fail failure $ben->{id} account $ben->{id}", 'authn_login_fail failure - account -'], 'failures are recorded';
 
-    my $close = sub ($person, $id) { as($auth, $person, sub ($dbh) { call($dbh, 'session_close', own => $person->{id}, session_id => $id, request_id => 'r4') }) };
+    my $close = sub ($person, $id) { as($auth, $person, sub ($dbh) { call($dbh, 'session_close', own => $person->{id}, session_id => $id, scope => 'this', reason => 'logout', request_id => 'r4') }) };
     is_deeply $close->($ann, $session), [], 'another\'s session is not closed';
     is $close->({ id => $ben->{id}, session => $session }, $session)->[0]{id}, $session, 'one\'s own is';
     is state_of(sub { $close->({ id => $ben->{id}, session => $session }, $session) }), 'PE001', 'and then no longer enters';

@@ -41,17 +41,29 @@ create table pets.credential (
   constraint credential_pepper_id_size check (octet_length(pepper_id) between 1 and 64)
 );
 
+-- A session is also the family of its refresh tokens: they differ by generation,
+-- and of the current one and the one before it the SHA-256 is kept.
 create table pets.session (
   id uuid not null,
   account_id uuid not null,
   created_at timestamptz not null default now(),
+  authenticated_at timestamptz not null default now(),
+  mfa boolean not null default false,
+  generation integer not null default 0,
+  refresh_hash bytea not null,
+  previous_hash bytea,
+  refreshed_at timestamptz not null default now(),
   expires_at timestamptz not null,
+  ends_at timestamptz not null,
   revoked_at timestamptz,
   address inet,
   user_agent text,
   constraint session_pkey primary key (id),
   constraint session_account_fkey foreign key (account_id) references pets.account (id),
-  constraint session_expires_later check (expires_at > created_at),
+  constraint session_expires_later check (expires_at > created_at and expires_at <= ends_at),
+  constraint session_generation_positive check (generation >= 0),
+  constraint session_refresh_hash_size check (octet_length(refresh_hash) = 32),
+  constraint session_previous_hash_size check (octet_length(previous_hash) = 32),
   constraint session_user_agent_size check (char_length(user_agent) <= 256)
 );
 

@@ -8,14 +8,21 @@
 -- that keeps its plans for the life of the connection, and it assigns rather
 -- than performs because an assignment is evaluated without an executor.
 --
+-- With need_mfa, an administrator whose session has not seen the second factor is
+-- no more than a user.
+--
 -- PE001: no such live session of that account, or the account is disabled.
 -- PE003: the account does not have the role that the request needs.
+-- PE004: it does, but the session has not seen the second factor.
+-- PE005: the person has proved who it is longer than max_age_s ago.
 
 begin;
 
 set local role pets_owner;
 
-create function pets.enter(session_id uuid, account_id uuid, need_role text) returns text
+create function pets.enter(
+  session_id uuid, account_id uuid, need_role text, need_mfa boolean, max_age_s integer)
+returns text
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -24,7 +31,8 @@ declare
   held_role text;
   ignored text;
 begin
-  select a.role into held_role
+  select case when s.mfa or not enter.need_mfa or a.role = 'USER' then a.role else 'UNPROVEN' end
+  into held_role
   from pets.session s
   join pets.account a on a.id = s.account_id
   where s.id = enter.session_id
@@ -35,8 +43,21 @@ begin
   if held_role is null then
     raise exception 'session ended' using errcode = 'PE001';
   end if;
+  if held_role = 'UNPROVEN' then
+    if enter.need_role = 'ADMIN' then
+      raise exception 'second factor missing' using errcode = 'PE004';
+    end if;
+    held_role := 'USER';
+  end if;
   if held_role <> enter.need_role then
     raise exception 'role missing' using errcode = 'PE003';
+  end if;
+  if enter.max_age_s is not null and not exists (
+    select from pets.session s
+    where s.id = enter.session_id
+      and s.authenticated_at > now() - make_interval(secs => enter.max_age_s)
+  ) then
+    raise exception 'authentication too old' using errcode = 'PE005';
   end if;
   ignored := set_config('pets.user_id', enter.account_id::text, true);
   ignored := set_config('pets.role', held_role, true);

@@ -15,7 +15,7 @@ revoke all on all functions in schema pets from public;
 
 grant usage on schema pets to pets_api, pets_auth, pets_ops;
 grant select (version) on pets.schema_version to pets_api, pets_auth;
-grant execute on function pets.enter(uuid, uuid, text) to pets_api, pets_auth;
+grant execute on function pets.enter(uuid, uuid, text, boolean, integer) to pets_api, pets_auth;
 
 -- The api pool has nothing on account, credential and session.
 grant select (id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes,
@@ -37,12 +37,14 @@ grant select (id, email, email_key, display_name, role, state, created_at, updat
 on pets.account to pets_auth;
 
 grant select (account_id, hash, pepper_id),
-      insert (account_id, hash, pepper_id)
+      insert (account_id, hash, pepper_id),
+      update (hash, pepper_id, updated_at)
 on pets.credential to pets_auth;
 
-grant select (id, account_id, created_at, expires_at, revoked_at, address, user_agent),
-      insert (id, account_id, created_at, expires_at, address, user_agent),
-      update (revoked_at)
+grant select (id, account_id, created_at, mfa, refreshed_at, expires_at, ends_at, revoked_at,
+              address, user_agent),
+      insert (id, account_id, mfa, refresh_hash, expires_at, ends_at, address, user_agent),
+      update (authenticated_at, mfa, revoked_at)
 on pets.session to pets_auth;
 
 -- The operator's tool adds, and reads nothing.

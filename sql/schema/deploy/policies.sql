@@ -56,6 +56,10 @@ create policy auth_insert on pets.credential
 for insert to pets_auth
 with check ((select nullif(current_setting('pets.user_id', true), '')) is null);
 
+create policy auth_update on pets.credential
+for update to pets_auth
+using (account_id = (select nullif(current_setting('pets.user_id', true), '')::uuid));
+
 create policy auth_select on pets.session
 for select to pets_auth
 using (

@@ -2,6 +2,6 @@
 
 begin;
 
-drop function pets.enter(uuid, uuid, text);
+drop function pets.enter(uuid, uuid, text, boolean, integer);
 
 commit;

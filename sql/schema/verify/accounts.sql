@@ -6,7 +6,8 @@ select id, email, email_key, display_name, role, state, created_at, updated_at, 
 from pets.account where false;
 select account_id, hash, pepper_id, updated_at
 from pets.credential where false;
-select id, account_id, created_at, expires_at, revoked_at, address, user_agent
+select id, account_id, created_at, authenticated_at, mfa, generation, refresh_hash, previous_hash,
+       refreshed_at, expires_at, ends_at, revoked_at, address, user_agent
 from pets.session where false;
 
 do $$

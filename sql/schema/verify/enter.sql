@@ -6,7 +6,7 @@ do $$
 begin
   if not exists (
     select from pg_catalog.pg_proc
-    where oid = to_regprocedure('pets.enter(uuid,uuid,text)')
+    where oid = to_regprocedure('pets.enter(uuid,uuid,text,boolean,integer)')
       and prosecdef
       and proowner = 'pets_owner'::regrole
       and proconfig @> array['search_path=pg_catalog, pg_temp']
@@ -15,7 +15,7 @@ begin
   end if;
   begin
     perform pets.enter('00000000-0000-7000-8000-000000000000',
-                       '00000000-0000-7000-8000-000000000000', null);
+                       '00000000-0000-7000-8000-000000000000', null, true, null);
     raise exception 'nobody may enter' using errcode = 'PE999';
   exception when sqlstate 'PE001' then
     null;

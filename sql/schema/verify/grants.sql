@@ -38,10 +38,10 @@ begin
   if has_column_privilege('pets_auth', 'pets.account', 'role', 'insert, update') then
     raise exception 'pets_auth may choose the role of an account';
   end if;
-  if not has_function_privilege('pets_api', 'pets.enter(uuid,uuid,text)', 'execute')
-     or not has_function_privilege('pets_auth', 'pets.enter(uuid,uuid,text)', 'execute')
-     or has_function_privilege('pets_ops', 'pets.enter(uuid,uuid,text)', 'execute')
-     or has_function_privilege('public', 'pets.enter(uuid,uuid,text)', 'execute') then
+  if not has_function_privilege('pets_api', 'pets.enter(uuid,uuid,text,boolean,integer)', 'execute')
+     or not has_function_privilege('pets_auth', 'pets.enter(uuid,uuid,text,boolean,integer)', 'execute')
+     or has_function_privilege('pets_ops', 'pets.enter(uuid,uuid,text,boolean,integer)', 'execute')
+     or has_function_privilege('public', 'pets.enter(uuid,uuid,text,boolean,integer)', 'execute') then
     raise exception 'enter() is not for exactly the two pools';
   end if;
 end

@@ -56,6 +56,7 @@ sub token($self)      { return $self->{token} }
 sub email($self)      { return $self->{email} }
 sub password($self)   { return $self->{password} }
 sub session_id($self) { return $self->{session_id} }
+sub refresh_token($self) { return $self->{refresh_token} }
 sub account($self)    { return $self->{account} //= $self->get('/v1/me')->json }
 sub id($self)         { return $self->account->{id} }
 
@@ -111,7 +112,8 @@ sub login($self, $email, $password) {
     my $reply = $self->post('/v1/auth/login', { email => $email, password => $password });
     $reply->status == 200 or die "login of $email: " . $reply->status . ' ' . $reply->body . "\n";
     my $person = $self->with_token($reply->json->{access_token});
-    @$person{qw(email password session_id)} = ($email, $password, $reply->json->{session_id});
+    @$person{qw(email password)} = ($email, $password);
+    @$person{qw(session_id refresh_token)} = $reply->json->@{qw(session_id refresh_token)};
     return $person;
 }
 

@@ -25,7 +25,7 @@ Options of new:
     keep       => 1              # the database and the secrets of an earlier run are used again
 
 Parts can be had and handled one by one: database (a Pets::Cluster), api and auth (each a Pets::Pool), nginx
-(a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, password_file('pets_api').
+(a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, refresh_key_file, password_file('pets_api').
 
 =cut
 
@@ -117,11 +117,12 @@ sub ops_url($self)  { return 'http://127.0.0.1:' . $self->{nginx}->ops_port }
 sub signing_key_file($self) { return $self->{signing_key} }
 sub public_keys_dir($self)  { return "$self->{dir}/secrets/public" }
 sub pepper_file($self)      { return "$self->{dir}/secrets/pepper" }
+sub refresh_key_file($self) { return "$self->{dir}/secrets/refresh" }
 sub issuer($self)           { return 'https://pets.test' }
 
 sub password_file($self, $role) { return $self->{database}->password_file($role) }
 
-# Certificate, signing key, pepper.
+# Certificate, signing key, pepper, refresh key.
 sub make_secrets($self) {
     my $secrets = "$self->{dir}/secrets";
     $self->{ca} = Pets::CA->new(dir => "$self->{dir}/tls");
@@ -129,8 +130,8 @@ sub make_secrets($self) {
     make_path("$secrets/public");
     my ($key) = grep { !/\.pub\.pem\z/ } glob "$secrets/private/*.pem";
     $self->{signing_key} = $key // $self->new_signing_key;
-    if (!-e $self->pepper_file) {
-        petsctl('pepper', 'new', $self->pepper_file);
+    for my $file ($self->pepper_file, $self->refresh_key_file) {
+        petsctl('pepper', 'new', $file) if !-e $file;
     }
     return $self;
 }
@@ -171,6 +172,8 @@ sub pool_config($self, $name) {
             public_keys_dir => $self->public_keys_dir,
             $name eq 'auth' ? (signing_key_file => $self->signing_key_file) : (),
         },
+        mfa => { required => 'off' },
+        $name eq 'auth' ? (session => { refresh_key_file => $self->refresh_key_file }) : (),
         $name eq 'auth' ? (password => { bcrypt_cost => 10, pepper_file => $self->pepper_file }) : (),
     );
     for my $more ($self->{option}{config}{both} // {}, $self->{option}{config}{$name} // {}) {

@@ -24,7 +24,7 @@ use Exporter qw(import);
 use Pets::Env qw(src slurp random_hex);
 use Time::HiRes qw(time);
 
-our @EXPORT_OK = qw(statements call start_call as enter person uuid7);
+our @EXPORT_OK = qw(statements call start_call as enter person session_terms uuid7);
 
 sub statements () {
     state $statements = { map { $_->{name} => $_ } map { _read($_) } glob src() . '/sql/statements/*.sql' };
@@ -64,7 +64,12 @@ sub call ($dbh, $name, %argument) {
 
 # Takes on an identity for the transaction that is open.
 sub enter ($dbh, $person, $need_role = undef) {
-    return call($dbh, 'enter', session_id => $person->{session}, account_id => $person->{id}, need_role => $need_role)->[0]{role};
+    return call($dbh, 'enter', session_id => $person->{session}, account_id => $person->{id}, need_role => $need_role, need_mfa => 0)->[0]{role};
+}
+
+# What session_open needs to know of times and tokens.
+sub session_terms() {
+    return (refresh_hash => '\\x' . random_hex(32), mfa => 0, idle_s => 3600, absolute_s => 7200);
 }
 
 # Runs a block in a transaction with an identity; $dbh is the connection to use, or a cluster, whose api
@@ -94,7 +99,7 @@ sub person ($pg, $email, $role = 'USER') {
         call($auth, 'account_register', %account);
     }
     my $session = uuid7();
-    call($auth, 'session_open', session_id => $session, account_id => $account{id}, lifetime_s => 3600, user_agent => 'test');
+    call($auth, 'session_open', session_id => $session, account_id => $account{id}, session_terms(), user_agent => 'test');
     return { id => $account{id}, session => $session, role => $role, email => $email };
 }
 

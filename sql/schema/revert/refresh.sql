@@ -1,0 +1,12 @@
+-- Revert pets:refresh from pg
+
+begin;
+
+set local role pets_owner;
+
+drop function pets.refresh(
+  uuid, integer, bytea, boolean, bytea, integer, integer, text, inet, text);
+drop policy owner_refresh on pets.audit_event;
+drop policy owner_refresh on pets.session;
+
+commit;

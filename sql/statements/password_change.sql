@@ -1,0 +1,41 @@
+-- password_change: Give the caller another password, and end the other sessions.
+-- pool: auth
+-- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, request_id text, address inet
+-- columns: account_id uuid
+-- writes: yes
+--
+-- After enter. No row, and nothing written: the password that was checked is not
+-- the current one any more. The caller has proved who it is just now.
+-- credential_pkey and session_account_id_idx serve it.
+
+with changed as (
+  update pets.credential
+  set hash = $4::text, pepper_id = $5::text, updated_at = now()
+  where account_id = $1::uuid
+    and hash = $3::text
+  returning account_id
+),
+closed as (
+  update pets.session
+  set revoked_at = now()
+  where account_id = (select account_id from changed)
+    and revoked_at is null
+    and expires_at > now()
+    and id <> $2::uuid
+  returning id
+),
+proved as (
+  update pets.session
+  set authenticated_at = now()
+  where id = $2::uuid
+    and account_id = (select account_id from changed)
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select account_id, 'authn_password_change', 'account', account_id, 'success', $6::text, $7::inet,
+         jsonb_build_object('sessions_ended', (select count(*) from closed))
+  from changed
+)
+select account_id
+from changed

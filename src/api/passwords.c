@@ -1,0 +1,135 @@
+/*
+ * passwords.c: who changes a password proves that it knows the current one. The session in which it
+ * is done stays, all others end: whoever has the old password, or a session that it opened, is out.
+ */
+#include "api/passwords.h"
+
+#include "api/service.h"
+#include "base/log.h"
+
+enum { F_CURRENT, F_NEW };
+
+const struct field passwords_fields[passwords_fields_count] = {
+    [F_CURRENT] = {"current_password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1,
+        PASSWORD_MAX},
+    [F_NEW] = {"new_password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
+        PASSWORD_MAX},
+};
+
+/* Columns of credential_own. */
+enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL, COLUMN_NAME };
+
+struct change {
+    struct hash_job job;
+    char old_hash[PASSWORD_HASH_SIZE];
+    bool refused;
+};
+
+enum err passwords_change(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
+
+    exchange->memory = arena_zalloc(exchange->arena, sizeof(struct change));
+    query_uuid(query, &exchange->principal.account);
+    return ERR_NONE;
+}
+
+static enum err check_current(struct exchange *exchange, struct change *change)
+{
+    const struct text *current = &exchange->values[F_CURRENT].text;
+    const struct rows *rows = &exchange->query.rows;
+    const char *hash;
+    size_t length;
+
+    if (rows->count != 1)
+        return ERR_INTERNAL;
+    hash = rows_text(rows, 0, COLUMN_HASH, &length);
+    change->job = (struct hash_job){
+        .kind = HASH_VERIFY, .password = current->bytes, .length = current->length};
+    hash_job_expect(&change->job, hash, length);
+    memcpy(change->old_hash, change->job.hash, sizeof change->old_hash);
+    return service_hash(exchange, &change->job);
+}
+
+/* The current password was wrong: it is recorded, then told. */
+static enum err refuse(struct exchange *exchange, struct change *change)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_PASSWORD_CHANGE_FAILED);
+    char account[UUID_SIZE];
+
+    change->refused = true;
+    query_uuid(query, &exchange->principal.account);
+    query_string(query, "wrong_password");
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+    uuid_format(&exchange->principal.account, account);
+    log_event(LEVEL_WARNING, "authn_password_change_fail",
+        log_str("request_id", exchange->request.id), log_str("account_id", account),
+        log_str("reason", "wrong_password"), log_str("address", exchange->request.address));
+    return ERR_NONE;
+}
+
+static enum err hash_new(struct exchange *exchange, struct change *change)
+{
+    const struct text *password = &exchange->values[F_NEW].text;
+
+    if (!change->job.matched)
+        return refuse(exchange, change);
+    change->job = (struct hash_job){
+        .kind = HASH_MAKE, .password = password->bytes, .length = password->length};
+    return service_hash(exchange, &change->job);
+}
+
+static enum err store_new(struct exchange *exchange, const struct change *change)
+{
+    struct query *query;
+
+    if (change->job.failed)
+        return ERR_INTERNAL;
+    query = exchange_query(exchange, STATEMENT_PASSWORD_CHANGE);
+    query_uuid(query, &exchange->principal.account);
+    query_uuid(query, &exchange->principal.session);
+    query_string(query, change->old_hash);
+    query_string(query, change->job.hash);
+    query_string(query, pepper_id(service_of(exchange)->pepper));
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+    return ERR_NONE;
+}
+
+static enum err wrong_password(struct exchange *exchange)
+{
+    violation_add(
+        &exchange->violations, "/current_password", NULL, "wrong", "This is not the password.");
+    return ERR_VALIDATION_FAILED;
+}
+
+static enum err changed(struct exchange *exchange)
+{
+    char account[UUID_SIZE];
+
+    /* Another request has changed it meanwhile. */
+    if (exchange->query.rows.count != 1)
+        return wrong_password(exchange);
+    uuid_format(&exchange->principal.account, account);
+    log_event(LEVEL_INFO, "authn_password_change", log_str("request_id", exchange->request.id),
+        log_str("account_id", account));
+    exchange->reply.status = 204;
+    return ERR_NONE;
+}
+
+enum err passwords_change_next(struct exchange *exchange)
+{
+    struct change *change = exchange->memory;
+
+    switch (exchange->step) {
+    case 1:
+        return check_current(exchange, change);
+    case 2:
+        return hash_new(exchange, change);
+    case 3:
+        return change->refused ? wrong_password(exchange) : store_new(exchange, change);
+    default:
+        return changed(exchange);
+    }
+}
