@@ -21,9 +21,8 @@ STATEMENTS = \
 	sql/statements/pet_update.sql \
 	sql/statements/ready.sql \
 	sql/statements/session_close.sql \
-	sql/statements/session_open.sql \
-	sql/statements/throttle_give.sql \
-	sql/statements/throttle_take.sql
 	sql/statements/session_list.sql \
 	sql/statements/session_open.sql \
-	sql/statements/session_refresh.sql
+	sql/statements/session_refresh.sql \
+	sql/statements/throttle_give.sql \
+	sql/statements/throttle_take.sql
