@@ -13,10 +13,10 @@ BUILT_SOURCES += statements.h statements.c
 CLEANFILES += statements.h statements.c
 EXTRA_DIST += sql/compile-statements $(STATEMENTS)
 
-statements.h: $(STATEMENTS) sql/compile-statements
+statements.h: $(STATEMENTS) sql/statements.mk sql/compile-statements
 	$(AM_V_GEN)cd $(srcdir) && sh sql/compile-statements h $(STATEMENTS) > $(abs_builddir)/$@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
-statements.c: $(STATEMENTS) sql/compile-statements
+statements.c: $(STATEMENTS) sql/statements.mk sql/compile-statements
 	$(AM_V_GEN)cd $(srcdir) && sh sql/compile-statements c $(STATEMENTS) > $(abs_builddir)/$@.tmp
 	$(AM_V_at)mv $@.tmp $@

@@ -87,7 +87,6 @@ my @tampering = (
     ['alter table pets.throttle set logged',                       'throttle', 'alter table pets.throttle set unlogged'],
     ['grant select (network) on pets.known_network to pets_auth',  'throttle', 'revoke select (network) on pets.known_network from pets_auth'],
     ['alter function pets.throttle_give(text, integer) security invoker', 'throttle', 'alter function pets.throttle_give(text, integer) security definer'],
-    ['grant execute on function pets.enter(uuid, uuid, text) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text) from public'],
     ['grant execute on function pets.enter(uuid, uuid, text, boolean, integer) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text, boolean, integer) from public'],
 );
 
