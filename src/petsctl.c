@@ -8,6 +8,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/key.h"
+#include "ctl/mail.h"
 #include "ctl/secret.h"
 #include "ctl/user.h"
 #include "http/utf8.h"
@@ -44,6 +45,8 @@ static const struct verb {
         "make a signing key, DIR/KID.pem and DIR/KID.pub.pem, and print its KID"},
     {"pepper", "new", "FILE", 1, 1, 0, 0, false, secret_pepper_new,
         "make a pepper for the hashes of passwords"},
+    {"mail", "send", "", 0, 0, TAKES(JSON), 0, true, mail_send,
+        "hand over what is waiting in the outbox, once; for a timer"},
     {"secret", "new", "FILE", 1, 1, 0, 0, false, secret_new, "make a key of the server"},
 };
 

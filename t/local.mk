@@ -49,6 +49,12 @@ t_unit_http_request_LDADD = $(LDADD) $(CHECK_LIBS)
 endif
 
 if HAVE_CHECK
+check_PROGRAMS += t/unit/mail_message
+t_unit_mail_message_SOURCES = t/unit/mail_message.c
+t_unit_mail_message_LDADD = $(LDADD) $(CHECK_LIBS)
+endif
+
+if HAVE_CHECK
 check_PROGRAMS += t/unit/ops_status
 t_unit_ops_status_SOURCES = t/unit/ops_status.c
 t_unit_ops_status_LDADD = $(LDADD) $(CHECK_LIBS)

@@ -1,7 +1,7 @@
 -- mail_claim: Take the message that has been due longest, for a while.
 -- pool: mail
 -- params: lease_s int4
--- columns: id uuid, kind text, recipient text, link_id uuid, address inet, created_at timestamptz, expires_at timestamptz, attempt int4
+-- columns: id uuid, kind text, recipient text, link_id uuid, address text, created_at timestamptz, expires_at timestamptz, attempt int4
 -- writes: yes
 --
 -- petsctl mail send runs it. No row: nothing is due. A row that another sender is
@@ -24,5 +24,5 @@ set attempts = m.attempts + 1,
     not_before = now() + make_interval(secs => $1::int4)
 from due
 where m.id = due.id
-returning m.id, m.kind, m.recipient, m.link_id, m.address, m.created_at, m.expires_at,
-          m.attempts as attempt
+returning m.id, m.kind, m.recipient, m.link_id, host(m.address) as address, m.created_at,
+          m.expires_at, m.attempts as attempt

@@ -1,15 +1,15 @@
 -- mail_failed: Note that a message was not handed over: try again later, or give it up.
 -- pool: mail
--- params: id uuid, attempt int4, error text, retry_s int4, attempts_max int4, final bool
+-- params: id uuid, attempt int4, error text, retry_s int4, attempts_max int4
 -- columns: given_up bool
 -- writes: yes
 --
 -- The pause is retry_s, doubled with every attempt, and an hour at most. It is
--- given up when the failure is final or attempts_max are used up, and forgotten as
--- if it had been sent. No row: the lease was over. mail_outbox_pkey serves it.
+-- given up when attempts_max (0: at once) are used up, and forgotten as if it had
+-- been sent. No row: the lease was over. mail_outbox_pkey serves it.
 
 with over as materialized (
-  select $6::bool or $2::int4 >= $5::int4 as given_up
+  select $2::int4 >= $5::int4 as given_up
 )
 update pets.mail_outbox m
 set last_error = left($3::text, 256),

@@ -8,6 +8,7 @@ libpets_a_SOURCES += \
 	src/auth/hasher.c src/auth/hasher.h \
 	src/auth/key.c src/auth/key.h \
 	src/auth/keys.c src/auth/keys.h \
+	src/auth/link.c src/auth/link.h \
 	src/auth/password.c src/auth/password.h \
 	src/auth/recovery.c src/auth/recovery.h \
 	src/auth/refresh.c src/auth/refresh.h \

@@ -12,7 +12,7 @@
 struct config {
     const char *path; /* the file it was read from */
     struct {
-        const char *name; /* "api", "auth"; "ops" for tools only */
+        const char *name; /* "api", "auth"; "ops" and "mail" for tools only */
         int workers;      /* already resolved: never 0 */
         const char *listen;
         int listen_mode;
@@ -70,6 +70,24 @@ struct config {
         int hash_queue;
         int hash_slots; /* already resolved: never 0 */
     } password;
+    struct {
+        bool mode; /* mail is sent */
+        const char *link_key_file;
+        int verify_lifetime_s;
+        int reset_lifetime_s;
+        /* Of the sender: */
+        const char *from;
+        const char *from_name;
+        const char *link_base;
+        const char *sendmail_path;
+        const char *relay;
+        const char *relay_ca_file;
+        const char *relay_user;
+        const char *relay_password_file;
+        int timeout_s;
+        int retry_s;
+        int attempts_max;
+    } mail;
     struct {
         int max_body_bytes;
     } http;

@@ -132,6 +132,10 @@ static bool check_secrets(struct check *check)
             serves(c, "auth"), serves(c, "auth")},
         {"password.pepper_file", c->password.pepper_file, AT(password.pepper_file),
             serves(c, "auth"), serves(c, "auth")},
+        {"mail.link_key_file", c->mail.link_key_file, AT(mail.link_key_file), serves(c, "auth"),
+            serves(c, "auth") && c->mail.mode},
+        {"mail.relay_password_file", c->mail.relay_password_file, AT(mail.relay_password_file),
+            false, false},
     };
 
     for (size_t i = 0; i < countof(rules); i++) {
@@ -144,17 +148,68 @@ static bool check_secrets(struct check *check)
     return true;
 }
 
+/* HOST[:PORT] or [ADDRESS][:PORT], and nothing else: no user, path or query. */
+static bool is_host(const char *text)
+{
+    size_t host = text[0] == '[' ? strcspn(text, "]") + 1 : strcspn(text, ":");
+    const char *port = text + MIN(host, strlen(text));
+
+    if (host == 0 || strspn(text, "[]:.-abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789") != strlen(text))
+        return false;
+    return port[0] == '\0' || (port[0] == ':' && port[1] != '\0' && strlen(port) <= 6 &&
+                                  strspn(port + 1, "0123456789") == strlen(port + 1));
+}
+
+/* Over TLS or not at all: a password or a link over a plain connection is everybody's. */
+static bool check_relay(struct check *check)
+{
+    const struct config *c = check->config;
+    const char *relay = c->mail.relay;
+    size_t scheme = strncmp(relay, "smtp://", 7) == 0    ? 7
+                    : strncmp(relay, "smtps://", 8) == 0 ? 8
+                                                         : 0;
+
+    if (relay[0] != '\0' && (scheme == 0 || !is_host(relay + scheme)))
+        return broken(check, AT(mail.relay), AT(mail.relay),
+            "mail.relay: \"%s\" is not smtp://HOST:PORT or smtps://HOST:PORT", relay);
+    if ((c->mail.relay_user[0] == '\0') != (c->mail.relay_password_file[0] == '\0'))
+        return broken(check, AT(mail.relay_user), AT(mail.relay_password_file),
+            "mail.relay_user and mail.relay_password_file: one needs the other");
+    return true;
+}
+
+/* What petsctl mail send needs. */
+static bool check_sender(struct check *check)
+{
+    const struct config *c = check->config;
+    const char *base = c->mail.link_base;
+
+    if (c->mail.from[0] == '\0')
+        return broken(check, AT(mail.from), AT(mail.from), "mail.from: is missing");
+    if (c->mail.link_key_file[0] == '\0')
+        return broken(check, AT(mail.link_key_file), AT(mail.link_key_file),
+            "mail.link_key_file: is missing");
+    if (strncmp(base, "https://", 8) != 0 || base[8] == '\0' || strpbrk(base, " #<>\"") != NULL ||
+        base[strlen(base) - 1] == '/')
+        return broken(check, AT(mail.link_base), AT(mail.link_base),
+            "mail.link_base: \"%s\" is not an https address without a slash at its end", base);
+    return check_relay(check);
+}
+
 bool config_check(const struct config *config, size_t fault[2], char *problem, size_t size)
 {
     struct check check = {config, fault, problem, size};
 
     if (config->pool.name[0] == '\0')
         return broken(&check, AT(pool.name), AT(pool.name),
-            "pool.name: is missing; allowed: one of api, auth, ops");
+            "pool.name: is missing; allowed: one of api, auth, ops, mail");
     if (!check_database(&check))
         return false;
     if (serves(config, "ops"))
         return true;
+    if (serves(config, "mail"))
+        return check_sender(&check);
     return check_sockets(&check) && check_timeouts(&check) && check_lifetimes(&check) &&
            check_secrets(&check);
 }

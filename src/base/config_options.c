@@ -15,7 +15,7 @@ enum {
     RESTART = false
 };
 
-static const char *const pool_words[] = {"api", "auth", "ops", NULL};
+static const char *const pool_words[] = {"api", "auth", "ops", "mail", NULL};
 static const char *const sslmode_words[] = {"disable", "require", "verify-ca", "verify-full", NULL};
 /* In the order of enum log_level. */
 static const char *const level_words[] = {"debug", "info", "warning", "error", NULL};
@@ -23,7 +23,7 @@ static const char *const level_words[] = {"debug", "info", "warning", "error", N
 /* clang-format off */
 const struct config_option config_options[] = {
 {"pool", "name", CONFIG_WORD, AT(pool.name), "", 1, 0, "", pool_words, RESTART,
-    "which pool this is: api serves pets, auth accounts; ops is for the tools"},
+    "which pool this is: api serves pets, auth accounts; ops and mail are for the tools"},
 {"pool", "workers", CONFIG_INT, AT(pool.workers), "0", 0, 256, "processes", NULL, RELOAD,
     "worker processes; 0: one for each processor this process may use"},
 {"pool", "listen", CONFIG_LISTEN, AT(pool.listen), "", 0, SOCKET_MAX, "", NULL, RESTART,
@@ -121,6 +121,37 @@ const struct config_option config_options[] = {
     "passwords of a worker waiting to be hashed; more are refused"},
 {"password", "hash_slots", CONFIG_INT, AT(password.hash_slots), "0", 0, 256, "passwords", NULL, RELOAD,
     "hashed at once over all workers; 0: half as many as this process may use processors"},
+
+{"mail", "mode", CONFIG_BOOL, AT(mail.mode), "off", 0, 0, "", NULL, RELOAD,
+    "whether accounts are verified, passwords reset and news told by mail"},
+{"mail", "link_key_file", CONFIG_SECRET, AT(mail.link_key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the key that links in mails are derived from; pool auth and the sender of mail only"},
+{"mail", "verify_lifetime_s", CONFIG_INT, AT(mail.verify_lifetime_s), "86400", 60, 604800, "s", NULL, RELOAD,
+    "how long a link that verifies an address is good"},
+{"mail", "reset_lifetime_s", CONFIG_INT, AT(mail.reset_lifetime_s), "1800", 60, 86400, "s", NULL, RELOAD,
+    "how long a link that sets another password is good"},
+{"mail", "from", CONFIG_STRING, AT(mail.from), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "address that messages come from; bounces go there"},
+{"mail", "from_name", CONFIG_STRING, AT(mail.from_name), "Pets", 1, 64, "", NULL, RELOAD,
+    "what the product is called in messages"},
+{"mail", "link_base", CONFIG_STRING, AT(mail.link_base), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "what links begin with: the https address of the product's pages"},
+{"mail", "sendmail_path", CONFIG_PATH, AT(mail.sendmail_path), "/usr/sbin/sendmail", 1, TEXT_MAX, "", NULL, RELOAD,
+    "program that takes messages when there is no relay"},
+{"mail", "relay", CONFIG_STRING, AT(mail.relay), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "server that takes messages: smtp://HOST:PORT (with STARTTLS) or smtps://HOST:PORT; empty: sendmail"},
+{"mail", "relay_ca_file", CONFIG_PATH, AT(mail.relay_ca_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the certificates of the authorities to trust; empty: those of the system"},
+{"mail", "relay_user", CONFIG_STRING, AT(mail.relay_user), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "name to log in with at the relay; empty: no login"},
+{"mail", "relay_password_file", CONFIG_SECRET, AT(mail.relay_password_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the password for that"},
+{"mail", "timeout_s", CONFIG_INT, AT(mail.timeout_s), "30", 1, 600, "s", NULL, RELOAD,
+    "how long handing over a message may take"},
+{"mail", "retry_s", CONFIG_INT, AT(mail.retry_s), "60", 1, 3600, "s", NULL, RELOAD,
+    "pause before the second attempt; it doubles with each, up to an hour"},
+{"mail", "attempts_max", CONFIG_INT, AT(mail.attempts_max), "12", 1, 100, "", NULL, RELOAD,
+    "a message is given up after so many attempts"},
 
 {"http", "max_body_bytes", CONFIG_INT, AT(http.max_body_bytes), "65536", 1024, 16777216, "bytes", NULL, RELOAD,
     "a larger body is answered with 413"},

@@ -127,15 +127,17 @@ static void settled(void *context)
     loop_stop(context);
 }
 
-enum ctl_exit ctl_connect(struct ctl *ctl)
+static enum ctl_exit converse(struct ctl *ctl, unsigned pools)
 {
     enum ctl_exit code = ctl_configure(ctl);
     struct loop *loop;
-    struct db_options options = {
-        .config = ctl->config, .connections = 1, .pools = STATEMENT_POOL_OPS, .settled = settled};
+    struct db_options options = {.connections = 1, .pools = pools, .settled = settled};
 
     if (code != CTL_DONE || ctl->database != NULL)
         return code;
+    if ((strcmp(ctl->config->pool.name, "mail") == 0) != (pools == STATEMENT_POOL_MAIL))
+        return ctl_fail("%s: pool.name must %sbe mail for this", ctl->file,
+            pools == STATEMENT_POOL_MAIL ? "" : "not ");
     loop = loop_new();
     if (loop == NULL)
         return ctl_fail("%s", strerror(errno));
@@ -149,6 +151,16 @@ enum ctl_exit ctl_connect(struct ctl *ctl)
     if (db_ready(ctl->database->db) == 0)
         return ctl_fail("database: %s", db_last_error(ctl->database->db));
     return CTL_DONE;
+}
+
+enum ctl_exit ctl_connect(struct ctl *ctl)
+{
+    return converse(ctl, STATEMENT_POOL_OPS);
+}
+
+enum ctl_exit ctl_connect_mail(struct ctl *ctl)
+{
+    return converse(ctl, STATEMENT_POOL_MAIL);
 }
 
 struct query *ctl_query(struct ctl *ctl, enum statement_id statement)

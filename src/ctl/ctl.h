@@ -56,6 +56,8 @@ enum ctl_exit ctl_configure(struct ctl *ctl);
  * CTL_DONE, or has complained.
  */
 enum ctl_exit ctl_connect(struct ctl *ctl);
+/* The same for the sender of mail, whose configuration is that of pool mail. */
+enum ctl_exit ctl_connect_mail(struct ctl *ctl);
 
 /* A query to bind and to ask; owned by the arena. */
 struct query *ctl_query(struct ctl *ctl, enum statement_id statement);

@@ -1,6 +1,7 @@
 petsctl_SOURCES += \
 	src/ctl/ctl.c src/ctl/ctl.h \
 	src/ctl/key.c src/ctl/key.h \
+	src/ctl/mail.c src/ctl/mail.h \
 	src/ctl/output.c src/ctl/output.h \
 	src/ctl/secret.c src/ctl/secret.h \
 	src/ctl/terminal.c src/ctl/terminal.h \

@@ -22,7 +22,7 @@ sub state_of ($code) { return eval { $code->(); 1 } ? 'no error' : ($@ =~ /^SQLS
 sub row ($id) { return $super->selectrow_hashref('select *, extract(epoch from not_before - now())::int as pause from pets.mail_outbox where id = ?', undef, $id) }
 sub claim (%argument) { return call($mail, 'mail_claim', lease_s => 300, %argument) }
 sub failed ($message, %argument) {
-    return call($mail, 'mail_failed', id => $message->{id}, attempt => $message->{attempt}, error => 'no', retry_s => 60, attempts_max => 5, final => 0, %argument);
+    return call($mail, 'mail_failed', id => $message->{id}, attempt => $message->{attempt}, error => 'no', retry_s => 60, attempts_max => 5, %argument);
 }
 
 # What would tell something about a person.
@@ -126,7 +126,7 @@ subtest 'failing' => sub {
     failed(claim()->[0], retry_s => 3600, attempts_max => 100);
     is row($id)->{pause}, 3600, 'is an hour at most';
     $super->do('update pets.mail_outbox set not_before = now(), attempts = 0 where id = ?', undef, $id);
-    is_deeply failed(claim()->[0], final => 1), [{ given_up => 1 }], 'one that cannot be delivered is given up at once';
+    is_deeply failed(claim()->[0], attempts_max => 0), [{ given_up => 1 }], 'one that cannot be delivered is given up at once';
     is left($id), '', 'and forgotten';
 };
 

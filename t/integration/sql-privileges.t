@@ -95,6 +95,7 @@ unlike $found, qr/^(?:database|schema|table|sequence|type) .*\bpublic:/m, 'publi
 unlike $found, qr/^table (?:account|credential|session) pets_api/m,       'the api pool has nothing on accounts, credentials and sessions';
 unlike $found, qr/^table pet\w* pets_(?:auth|ops)/m,                      'the others have nothing on pets';
 unlike $found, qr/^table credential pets_ops: (?!insert)/m,               'only the auth pool reads credentials';
+unlike $found, qr/^(?:table (?!mail_outbox)\S+|function \S+) pets_mail:/m,              'the sender of mail knows the outbox alone';
 unlike $found, qr/^table audit_event \S+ (?!insert)/m,                    'the record can only be added to';
 unlike $found, qr/^table (?:totp|recovery_code|login_challenge) pets_(?!auth)/m, 'only the auth pool has to do with second factors';
 unlike $found, qr/^table account pets_auth: (?:insert|update) \([^)]*\b(?:role|state)\b/m, 'the auth pool cannot choose a role or a state';

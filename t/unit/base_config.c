@@ -54,12 +54,13 @@ static const struct {
     const char *text;
     const char *message;
 } bad[] = {
-    {"", "%s: pool.name: is missing; allowed: one of api, auth, ops"},
-    {"[pool]\n", "%s: pool.name: is missing; allowed: one of api, auth, ops"},
+    {"", "%s: pool.name: is missing; allowed: one of api, auth, ops, mail"},
+    {"[pool]\n", "%s: pool.name: is missing; allowed: one of api, auth, ops, mail"},
     {"name = api\n", "%s:1: name: stands before the first [section]"},
     {"[pool]\nname = pets\n",
-        "%s:2: pool.name: \"pets\" is not known; allowed: one of api, auth, ops"},
-    {"[pool]\nname =\n", "%s:2: pool.name: \"\" is not known; allowed: one of api, auth, ops"},
+        "%s:2: pool.name: \"pets\" is not known; allowed: one of api, auth, ops, mail"},
+    {"[pool]\nname =\n",
+        "%s:2: pool.name: \"\" is not known; allowed: one of api, auth, ops, mail"},
     {"[pool\nname = api\n", "%s:1: is neither [section] nor option = value"},
     {"[pool]\nname\n", "%s:2: is neither [section] nor option = value"},
     {"[pool]\nname = api\n\n# comment\nname = auth\n",
