@@ -3,8 +3,12 @@ STATEMENTS = \
 	sql/statements/account_add.sql \
 	sql/statements/account_me.sql \
 	sql/statements/account_register.sql \
+	sql/statements/api_key_create.sql \
+	sql/statements/api_key_list.sql \
+	sql/statements/api_key_revoke.sql \
 	sql/statements/credential_own.sql \
 	sql/statements/enter.sql \
+	sql/statements/enter_key.sql \
 	sql/statements/login_failed.sql \
 	sql/statements/login_lookup.sql \
 	sql/statements/mail_claim.sql \
@@ -25,4 +29,8 @@ STATEMENTS = \
 	sql/statements/session_open.sql \
 	sql/statements/session_refresh.sql \
 	sql/statements/throttle_give.sql \
-	sql/statements/throttle_take.sql
+	sql/statements/throttle_take.sql \
+	sql/statements/users_change.sql \
+	sql/statements/users_get.sql \
+	sql/statements/users_page.sql \
+	sql/statements/users_revoke.sql

@@ -1,5 +1,6 @@
 libpets_a_SOURCES += \
 	src/api/accounts.c src/api/accounts.h \
+	src/api/api_keys.c src/api/api_keys.h \
 	src/api/html.c src/api/html.h \
 	src/api/login.c src/api/login.h \
 	src/api/metrics.c src/api/metrics.h \
@@ -15,4 +16,5 @@ libpets_a_SOURCES += \
 	src/api/status_style.c \
 	src/api/status_tables.c \
 	src/api/status_text.c \
-	src/api/status_tiles.c
+	src/api/status_tiles.c \
+	src/api/users.c src/api/users.h

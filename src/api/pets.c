@@ -66,17 +66,17 @@ static void bind_origin(struct exchange *exchange, struct query *query)
 enum err pets_list(struct exchange *exchange)
 {
     const struct value *parameters = exchange->parameters;
-    const struct value *cursor = &parameters[PAGE_CURSOR];
     const struct text *search = &parameters[P_Q].text;
-    struct uuid before;
+    const struct uuid *before;
+    struct uuid id;
     struct query *query;
 
-    if (cursor->given && !cursor_uuid(cursor->text.bytes, cursor->text.length, &before))
+    if (!page_before(exchange, &id, &before))
         return ERR_INVALID_CURSOR;
     query = exchange_query(exchange, STATEMENT_PET_LIST);
     query_uuid(query, &exchange->principal.account);
     query_uuid(query, parameters[P_OWNER].given ? &parameters[P_OWNER].uuid : NULL);
-    query_uuid(query, cursor->given ? &before : NULL);
+    query_uuid(query, before);
     query_string(query, parameters[P_SPECIES].given ? parameters[P_SPECIES].text.bytes : NULL);
     query_text(query, parameters[P_Q].given ? search->bytes : NULL, search->length);
     query_int4(query, page_limit(exchange) + 1);
@@ -86,15 +86,9 @@ enum err pets_list(struct exchange *exchange)
 
 enum err pets_listed(struct exchange *exchange)
 {
-    const struct rows *rows = &exchange->query.rows;
-    int32_t last = page_limit(exchange) - 1;
-    const char *next = NULL;
-
     if (exchange->parameters[P_OWNER].given && !exchange->query.admin)
         return ERR_FORBIDDEN;
-    if (page_more(exchange))
-        next = cursor_of_uuid(exchange->arena, rows_uuid(rows, last, COLUMN_ID));
-    page_reply(exchange, pets_fields, pets_fields_count, next);
+    page_reply_by_id(exchange, pets_fields, pets_fields_count);
     return ERR_NONE;
 }
 

@@ -5,27 +5,37 @@
 #include "api/routes.h"
 
 #include "api/accounts.h"
+#include "api/api_keys.h"
 #include "api/login.h"
 #include "api/ops.h"
 #include "api/passwords.h"
 #include "api/pets.h"
 #include "api/sessions.h"
+#include "api/users.h"
 #include "pool/scoreboard.h"
 
 #define BODY(kind, table) .body = BODY_##kind, .fields = table, .field_count = table##_count
 #define QUERY(table)      .parameters = table, .parameter_count = table##_count
 
+/* What an API key may be good for. */
+#define SCOPE_READ  "pets:read"
+#define SCOPE_WRITE "pets:write"
+
 static const struct route table[] = {
-    ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_parameters)),
-    ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields)),
-    ROUTE(GET, "/v1/pets/{id}", ROUTE_API, USER, pets_get, pets_got, .body = BODY_NONE),
-    ROUTE(
-        PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields)),
+    ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_parameters),
+        .scope = SCOPE_READ),
+    ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields),
+        .scope = SCOPE_WRITE),
+    ROUTE(GET, "/v1/pets/{id}", ROUTE_API, USER, pets_get, pets_got, .body = BODY_NONE,
+        .scope = SCOPE_READ),
+    ROUTE(PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields),
+        .scope = SCOPE_WRITE),
     ROUTE(PATCH, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed,
-        BODY(MERGE, pets_fields)),
-    ROUTE(DELETE, "/v1/pets/{id}", ROUTE_API, USER, pets_delete, pets_deleted, .body = BODY_NONE),
+        BODY(MERGE, pets_fields), .scope = SCOPE_WRITE),
+    ROUTE(DELETE, "/v1/pets/{id}", ROUTE_API, USER, pets_delete, pets_deleted, .body = BODY_NONE,
+        .scope = SCOPE_WRITE),
     ROUTE(GET, "/v1/pets/{id}/history", ROUTE_API, USER, pets_history, pets_history_listed,
-        QUERY(pets_history_parameters)),
+        QUERY(pets_history_parameters), .scope = SCOPE_READ),
 
     ROUTE(POST, "/v1/auth/register", ROUTE_AUTH, PUBLIC, accounts_register, accounts_registered,
         BODY(JSON, accounts_register_fields)),
@@ -36,12 +46,26 @@ static const struct route table[] = {
         QUERY(sessions_parameters)),
     ROUTE(DELETE, "/v1/me/sessions/{id}", ROUTE_AUTH, USER, sessions_end, sessions_ended,
         .body = BODY_NONE),
+    ROUTE(GET, "/v1/me/api-keys", ROUTE_AUTH, USER, api_keys_list, api_keys_listed,
+        QUERY(api_keys_parameters)),
+    ROUTE(POST, "/v1/me/api-keys", ROUTE_AUTH, USER, api_keys_create, api_keys_created,
+        BODY(JSON, api_keys_fields), .step_up = true),
+    ROUTE(DELETE, "/v1/me/api-keys/{id}", ROUTE_AUTH, USER, api_keys_revoke, api_keys_revoked,
+        .body = BODY_NONE),
     ROUTE(POST, "/v1/auth/login", ROUTE_AUTH, PUBLIC, login_ask, login_next,
         BODY(JSON, login_fields)),
     ROUTE(POST, "/v1/auth/refresh", ROUTE_AUTH, PUBLIC, sessions_refresh, sessions_refreshed,
         BODY(JSON, sessions_refresh_fields)),
     ROUTE(POST, "/v1/auth/logout", ROUTE_AUTH, USER, sessions_logout, sessions_logged_out,
         BODY(OPTIONAL, sessions_logout_fields)),
+
+    ROUTE(GET, "/v1/users", ROUTE_AUTH, ADMIN, users_list, users_listed, QUERY(users_parameters)),
+    ROUTE(GET, "/v1/users/{id}", ROUTE_AUTH, ADMIN, users_get, users_got, .body = BODY_NONE),
+    ROUTE(PATCH, "/v1/users/{id}", ROUTE_AUTH, ADMIN, users_change, users_changed,
+        BODY(MERGE, users_fields), .step_up = true),
+    ROUTE(POST, "/v1/users/{id}/revoke", ROUTE_AUTH, ADMIN, users_revoke, users_revoked,
+        BODY(JSON, users_revoke_fields), .step_up = true),
+
     ROUTE(
         GET, "/.well-known/jwks.json", ROUTE_AUTH, PUBLIC, sessions_jwks, NULL, .negotiates = true),
 

@@ -6,7 +6,6 @@
 
 #include "api/service.h"
 #include "base/log.h"
-#include "http/cursor.h"
 #include "http/page.h"
 
 /* --- refresh --- */
@@ -101,28 +100,23 @@ static const struct field session_fields[] = {
 
 enum err sessions_list(struct exchange *exchange)
 {
-    const struct value *cursor = &exchange->parameters[PAGE_CURSOR];
-    struct uuid before;
+    const struct uuid *before;
+    struct uuid id;
     struct query *query;
 
-    if (cursor->given && !cursor_uuid(cursor->text.bytes, cursor->text.length, &before))
+    if (!page_before(exchange, &id, &before))
         return ERR_INVALID_CURSOR;
     query = exchange_query(exchange, STATEMENT_SESSION_LIST);
     query_uuid(query, &exchange->principal.account);
     query_uuid(query, &exchange->principal.session);
-    query_uuid(query, cursor->given ? &before : NULL);
+    query_uuid(query, before);
     query_int4(query, page_limit(exchange) + 1);
     return ERR_NONE;
 }
 
 enum err sessions_listed(struct exchange *exchange)
 {
-    const char *next = NULL;
-
-    if (page_more(exchange))
-        next = cursor_of_uuid(
-            exchange->arena, rows_uuid(&exchange->query.rows, page_limit(exchange) - 1, 0));
-    page_reply(exchange, session_fields, countof(session_fields), next);
+    page_reply_by_id(exchange, session_fields, countof(session_fields));
     return ERR_NONE;
 }
 

@@ -1,4 +1,5 @@
 libpets_a_SOURCES += \
+	src/auth/api_key.c src/auth/api_key.h \
 	src/auth/base64url.c src/auth/base64url.h \
 	src/auth/challenge.c src/auth/challenge.h \
 	src/auth/email.c src/auth/email.h \

@@ -256,9 +256,20 @@ static void on_prepare_result(struct connection *connection, PGresult *result)
 
 /* --- running a query --- */
 
-static int send_enter(PGconn *pg, const struct query *query)
+static int send_enter_key(PGconn *pg, const struct identity *identity)
 {
-    const struct identity *identity = &query->identity;
+    const char *values[] = {(const char *)identity->session.bytes,
+        (const char *)identity->account.bytes, (const char *)identity->key_hash,
+        identity->need_scope};
+    int lengths[] = {16, 16, 32, (int)strlen(identity->need_scope)};
+    int formats[] = {1, 1, 1, 1};
+
+    return PQsendQueryPrepared(
+        pg, statements[STATEMENT_ENTER_KEY].name, 4, values, lengths, formats, 1);
+}
+
+static int send_enter(PGconn *pg, const struct identity *identity)
+{
     uint32_t max_age = htobe32((uint32_t)identity->max_age_s);
     const char *values[] = {(const char *)identity->session.bytes,
         (const char *)identity->account.bytes, identity->need_role,
@@ -278,7 +289,8 @@ static int send_query(struct connection *connection, const struct query *query)
 
     if (query->bound != statement->params)
         abort();
-    if (query->enter && send_enter(pg, query) != 1)
+    if (query->enter && (query->identity.key_hash != NULL ? send_enter_key(pg, &query->identity)
+                                                          : send_enter(pg, &query->identity)) != 1)
         return -1;
     if (PQsendQueryPrepared(pg, statement->name, query->bound, query->values, query->lengths,
             query->formats, 1) != 1 ||

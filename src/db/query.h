@@ -15,13 +15,15 @@
 
 enum { QUERY_PARAMS = 20 };
 
-/* Who is asking, and what is needed for it; see sql/schema/deploy/enter.sql. */
+/* Who is asking, and what is needed for it; see enter.sql and api_key.sql in sql/schema/deploy. */
 struct identity {
-    struct uuid session;
+    struct uuid session; /* or the API key's id */
     struct uuid account;
-    const char *need_role; /* NULL: any */
-    bool need_mfa;         /* an ADMIN without the second factor is a USER */
-    int32_t max_age_s;     /* since the person proved who it is; 0: any */
+    const uint8_t *key_hash; /* of an API key, 32 bytes, borrowed; NULL: a session */
+    const char *need_scope;  /* of an API key; the rest is for sessions */
+    const char *need_role;   /* NULL: any */
+    bool need_mfa;           /* an ADMIN without the second factor is a USER */
+    int32_t max_age_s;       /* since the person proved who it is; 0: any */
 };
 
 struct query {

@@ -57,6 +57,7 @@ static enum err authenticate(struct exchange *exchange)
     static const char scheme[] = "Bearer ";
     const char *header = exchange->request.authorization;
     const char *token;
+    enum err err;
 
     if (exchange->route->access == ACCESS_PUBLIC)
         return ERR_NONE;
@@ -64,7 +65,10 @@ static enum err authenticate(struct exchange *exchange)
         return ERR_TOKEN_MISSING;
     token = header + sizeof scheme - 1;
     token += strspn(token, " ");
-    return exchange->app->authenticate(exchange->app, token, strlen(token), &exchange->principal);
+    err = exchange->app->authenticate(exchange->app, token, strlen(token), &exchange->principal);
+    if (err == ERR_NONE && exchange->principal.key && exchange->route->scope == NULL)
+        return ERR_INSUFFICIENT_SCOPE;
+    return err;
 }
 
 static enum err negotiate(struct exchange *exchange)
@@ -284,11 +288,14 @@ struct query *exchange_query(struct exchange *exchange, enum statement_id statem
 
     query_init(query, exchange->arena, statement);
     if (route->access != ACCESS_PUBLIC)
-        query_identity(query, &(struct identity){.session = exchange->principal.session,
-                                  .account = exchange->principal.account,
-                                  .need_role = route->access == ACCESS_ADMIN ? "ADMIN" : NULL,
-                                  .need_mfa = config->mfa.required,
-                                  .max_age_s = route->step_up ? config->session.step_up_s : 0});
+        query_identity(
+            query, &(struct identity){.session = exchange->principal.session,
+                       .account = exchange->principal.account,
+                       .key_hash = exchange->principal.key ? exchange->principal.key_hash : NULL,
+                       .need_scope = route->scope,
+                       .need_role = route->access == ACCESS_ADMIN ? "ADMIN" : NULL,
+                       .need_mfa = config->mfa.required,
+                       .max_age_s = route->step_up ? config->session.step_up_s : 0});
     exchange->state = EXCHANGE_QUERY;
     return query;
 }

@@ -20,7 +20,9 @@ enum { EXCHANGE_VALUES = 20 };
 /* Who is asking, from a verified token. The role is known to the database alone. */
 struct principal {
     struct uuid account;
-    struct uuid session;
+    struct uuid session; /* or the API key's id */
+    bool key;            /* an API key was given */
+    uint8_t key_hash[32];
 };
 
 /* What a worker serves; borrowed for its life. */

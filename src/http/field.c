@@ -191,7 +191,10 @@ static void read_strings(const struct field *field, const struct json *json, str
             continue;
         }
         texts[i].bytes = json_text(item, &texts[i].length);
-        check_string(field, &texts[i], &inner);
+        if (field->words != NULL)
+            check_word(field, &texts[i], &inner);
+        else
+            check_string(field, &texts[i], &inner);
     }
     value->texts = texts;
     value->count = count;

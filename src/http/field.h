@@ -20,7 +20,7 @@ enum field_type {
     FIELD_DIGITS, /* min..max decimal digits */
     FIELD_INTEGER, /* min..max */
     FIELD_DATE,    /* YYYY-MM-DD; with FIELD_PAST not in the future (by UTC) */
-    FIELD_STRINGS, /* up to `items` strings of min..max characters */
+    FIELD_STRINGS, /* up to `items` strings of min..max characters, or of words[] */
     FIELD_UUID,
     FIELD_CURSOR,    /* query strings only: text, checked by the handler */
     FIELD_TIMESTAMP, /* the rest is rendered only */

@@ -3,11 +3,21 @@
  */
 #include "http/page.h"
 
+#include "http/cursor.h"
+
 int32_t page_limit(const struct exchange *exchange)
 {
     const struct value *limit = &exchange->parameters[PAGE_LIMIT];
 
     return limit->given ? (int32_t)limit->number : PAGE_LIMIT_DEFAULT;
+}
+
+bool page_before(const struct exchange *exchange, struct uuid *id, const struct uuid **before)
+{
+    const struct value *cursor = &exchange->parameters[PAGE_CURSOR];
+
+    *before = cursor->given ? id : NULL;
+    return !cursor->given || cursor_uuid(cursor->text.bytes, cursor->text.length, id);
 }
 
 bool page_more(const struct exchange *exchange)
@@ -73,4 +83,14 @@ void page_reply(
     json_close_object(json);
     if (next != NULL)
         exchange->reply.link = link_to(exchange, next);
+}
+
+void page_reply_by_id(struct exchange *exchange, const struct field *fields, size_t count)
+{
+    const char *next = NULL;
+
+    if (page_more(exchange))
+        next = cursor_of_uuid(
+            exchange->arena, rows_uuid(&exchange->query.rows, page_limit(exchange) - 1, 0));
+    page_reply(exchange, fields, count, next);
 }

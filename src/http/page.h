@@ -18,6 +18,9 @@ enum { PAGE_LIMIT_DEFAULT = 20, PAGE_LIMIT_MAX = 100 };
 /* How many rows the page holds. */
 int32_t page_limit(const struct exchange *exchange);
 
+/* The cursor, when it is that of a list by id; false: it is none. NULL in `*before`: none given. */
+bool page_before(const struct exchange *exchange, struct uuid *id, const struct uuid **before);
+
 /* Whether there is a next page: then its cursor is that of row page_limit() - 1. */
 bool page_more(const struct exchange *exchange);
 
@@ -25,5 +28,8 @@ bool page_more(const struct exchange *exchange);
  * and as a Link header (RFC 8288). */
 void page_reply(
     struct exchange *exchange, const struct field *fields, size_t count, const char *next);
+
+/* The same for a list by id, which is its first column. */
+void page_reply_by_id(struct exchange *exchange, const struct field *fields, size_t count);
 
 #endif

@@ -47,6 +47,8 @@ static const char *challenge(enum err err)
     case ERR_TOKEN_EXPIRED:
     case ERR_SESSION_ENDED:
         return "Bearer realm=\"pets-api\", error=\"invalid_token\"";
+    case ERR_INSUFFICIENT_SCOPE:
+        return "Bearer realm=\"pets-api\", error=\"insufficient_scope\"";
     default:
         return "Bearer realm=\"pets-api\"";
     }
@@ -71,7 +73,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     reply->status = info->status;
     reply->content_type = "application/problem+json";
     reply->retry_after = info->retry_after;
-    if (info->status == 401)
+    if (info->status == 401 || err == ERR_INSUFFICIENT_SCOPE)
         reply->challenge = own_challenge != NULL ? own_challenge : challenge(err);
     json_open_object(json);
     put_member(json, "type", arena_format(arena, "/docs/errors#%s", info->code));

@@ -55,8 +55,9 @@ struct route {
     size_t field_count;
     const struct field *parameters; /* of the query string */
     size_t parameter_count;
-    bool step_up;    /* the person must have proved who it is within session.step_up_s */
-    bool negotiates; /* the handler looks at Accept itself */
+    const char *scope; /* that an API key needs; NULL: none will do */
+    bool step_up;      /* the person must have proved who it is within session.step_up_s */
+    bool negotiates;   /* the handler looks at Accept itself */
 };
 
 #define ROUTE(method, path, pools, access, ask, answer, ...)                                       \

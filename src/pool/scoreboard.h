@@ -13,7 +13,7 @@
 #include "base/base.h"
 
 enum {
-    SCOREBOARD_ROUTES = 48,   /* at most so many routes in the table */
+    SCOREBOARD_ROUTES = 64,   /* at most so many routes in the table */
     SCOREBOARD_REQUESTS = 32, /* requests in flight that are shown one by one */
     SCOREBOARD_BUCKETS = 16,  /* of the latency histogram, the last is +Inf */
     SCOREBOARD_CLASSES = 6,   /* status class: 1xx..5xx at 1..5; 0: no answer could be sent */

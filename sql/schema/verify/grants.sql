@@ -35,8 +35,8 @@ begin
   loop
     raise exception '% may do too much to %', forbidden.role, forbidden.target;
   end loop;
-  if has_column_privilege('pets_auth', 'pets.account', 'role', 'insert, update') then
-    raise exception 'pets_auth may choose the role of an account';
+  if has_column_privilege('pets_auth', 'pets.account', 'role', 'insert') then
+    raise exception 'pets_auth may choose the role of a new account';
   end if;
   if not has_function_privilege('pets_api', 'pets.enter(uuid,uuid,text,boolean,integer)', 'execute')
      or not has_function_privilege('pets_auth', 'pets.enter(uuid,uuid,text,boolean,integer)', 'execute')

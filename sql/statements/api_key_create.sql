@@ -1,0 +1,30 @@
+-- api_key_create: Make an API key for the caller.
+-- pool: auth
+-- params: id uuid, own uuid, name text, scopes text[], key_hash bytea, days int4, request_id text, address inet
+-- columns: id uuid, name text, scopes text[], created_at timestamptz, expires_at timestamptz, last_used_at timestamptz
+-- writes: yes
+--
+-- After enter. No row: the caller has 100 live keys already, or nearly, when many
+-- are made at once. api_key_account_id_idx serves the count.
+
+with made as (
+  insert into pets.api_key (id, account_id, name, scopes, key_hash, expires_at)
+  select $1::uuid, $2::uuid, $3::text, $4::text[], $5::bytea, now() + make_interval(days => $6::int4)
+  where (
+    select count(*)
+    from pets.api_key
+    where account_id = $2::uuid
+      and revoked_at is null
+      and expires_at > now()
+  ) < 100
+  returning id, name, scopes, created_at, expires_at, last_used_at
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select $2::uuid, 'authn_key_created', 'api_key', id, 'success', $7::text, $8::inet,
+         jsonb_build_object('scopes', scopes, 'expires_at', expires_at)
+  from made
+)
+select id, name, scopes, created_at, expires_at, last_used_at
+from made

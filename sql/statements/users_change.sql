@@ -1,0 +1,54 @@
+-- users_change: Change name, role or state of an account, if it has an expected version.
+-- pool: auth
+-- params: id uuid, own uuid, if_versions int4[], display_name text, role text, state text, reason text, request_id text, address inet
+-- columns: matched bool, id uuid, email text, display_name text, role text, state text, created_at timestamptz, updated_at timestamptz, version int4
+-- writes: yes
+--
+-- After enter, for an ADMIN. Null leaves a field as it is. No row: no such account.
+-- Else one row, the account as it is now; matched is false when if_versions is not null
+-- and does not hold its version, and then nothing is written. Fails with PE006 when
+-- no active administrator would be left. account_pkey serves it.
+--
+-- The account is locked first, as in pet_update. There is one audit event for each
+-- thing that has changed; a match is a new version even when nothing has.
+
+with target as materialized (
+  select id, email, display_name, role, state, created_at, updated_at, version
+  from pets.account
+  where id = $1::uuid
+  for update
+),
+changed as (
+  update pets.account a
+  set display_name = coalesce($4::text, t.display_name),
+      role = coalesce($5::text, t.role),
+      state = coalesce($6::text, t.state),
+      updated_at = now(),
+      version = t.version + 1
+  from target t
+  where a.id = $1::uuid
+    and ($3::int4[] is null or t.version = any ($3::int4[]))
+  returning a.id, a.email, a.display_name, a.role, a.state, a.created_at, a.updated_at, a.version
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select $2::uuid, e.action, 'account', c.id, 'success', $8::text, $9::inet,
+         jsonb_build_object('reason', $7::text) || e.detail
+  from changed c
+  join target t on t.id = c.id
+  cross join lateral (values
+    ('user_updated', c.display_name <> t.display_name or (c.role = t.role and c.state = t.state),
+     jsonb_build_object('version', c.version)),
+    ('authz_role_change', c.role <> t.role, jsonb_build_object('old', t.role, 'new', c.role)),
+    (case c.state when 'active' then 'user_enabled' else 'user_disabled' end, c.state <> t.state,
+     jsonb_build_object('old', t.state, 'new', c.state))
+  ) as e (action, happened, detail)
+  where e.happened
+)
+select true as matched, id, email, display_name, role, state, created_at, updated_at, version
+from changed
+union all
+select false, id, email, display_name, role, state, created_at, updated_at, version
+from target
+where not exists (select from changed)

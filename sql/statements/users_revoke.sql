@@ -1,0 +1,44 @@
+-- users_revoke: End all sessions and API keys of an account.
+-- pool: auth
+-- params: id uuid, own uuid, reason text, request_id text, address inet
+-- columns: id uuid, sessions int4, api_keys int4
+-- writes: yes
+--
+-- After enter, for an ADMIN. No row: no such account. One audit event, with how many
+-- there were. account_pkey, session_account_id_idx and api_key_account_id_idx serve it.
+
+with target as materialized (
+  select id
+  from pets.account
+  where id = $1::uuid
+),
+sessions as (
+  update pets.session
+  set revoked_at = now()
+  where account_id = (select id from target)
+    and revoked_at is null
+    and expires_at > now()
+  returning id
+),
+keys as (
+  update pets.api_key
+  set revoked_at = now()
+  where account_id = (select id from target)
+    and revoked_at is null
+    and expires_at > now()
+  returning id
+),
+counted as materialized (
+  select t.id, (select count(*)::int4 from sessions) as sessions,
+         (select count(*)::int4 from keys) as api_keys
+  from target t
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select $2::uuid, 'session_revoked', 'account', id, 'success', $4::text, $5::inet,
+         jsonb_build_object('reason', $3::text, 'sessions', sessions, 'api_keys', api_keys)
+  from counted
+)
+select id, sessions, api_keys
+from counted
