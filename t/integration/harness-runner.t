@@ -4,10 +4,11 @@
 use v5.36;
 use Test::More;
 use File::Path qw(make_path);
-use Pets::Env qw(src run slurp spew test_dir);
+use Pets::Env qw(src run slurp spawn spew test_dir);
+use POSIX ();
 
 my $tree = test_dir() . '/tree';
-make_path("$tree/t/integration", "$tree/var", "$tree/build");
+make_path(map { "$tree/$_" } qw(t/integration var build tmp));
 
 my %tests = (
     good    => q{print "1..2\nok 1 - a\nok 2 - b\n"},
@@ -27,8 +28,8 @@ spew("$tree/t/integration/$_.t", "use v5.36;\n$tests{$_};\n") for keys %tests;
 
 sub runner (@arguments) {
     return run(
-        [$^X, src() . '/t/lib/runner.pl', '--timeout=2', @arguments],
-        env => { PETS_SRC => $tree, PETS_VAR => "$tree/var", PETS_BUILD => "$tree/build", PETS_BUILD_FUZZ => "$tree/build" },
+        [$^X, src() . '/t/lib/runner.pl', '--timeout=5', @arguments],
+        env => { PETS_SRC => $tree, PETS_VAR => "$tree/var", PETS_BUILD => "$tree/build", PETS_BUILD_FUZZ => "$tree/build", PETS_TMP => "$tree/tmp" },
     );
 }
 
@@ -44,7 +45,7 @@ my %expect = (
     process => ['1 passed, 1 failed',            qr/left running: \d+ sleep 123/],
     file    => ['1 passed, 1 failed',            qr{left in the temporary directory: /left}],
     report  => ['1 passed, 1 failed',            qr/petsd\.log: ==1==ERROR: AddressSanitizer/],
-    slow    => ['0 passed, 1 failed',            qr/timed out after 2 s/],
+    slow    => ['0 passed, 1 failed',            qr/timed out after 5 s/],
 );
 for my $name (sort keys %expect) {
     my ($line, $says) = @{ $expect{$name} };
@@ -62,6 +63,43 @@ like $out, qr/^  failed: bad dies exits file killed noplan process report silent
 ok !-e "$tree/var/test/good", 'the directory of a test that passed is gone';
 ok -d "$tree/var/test/report", 'that of one that failed is kept';
 unlink "$tree/var/test/report/petsd.log";    # or the real runner finds it here
+
+# --- what lies in /tmp ---
+
+# A test that leaves something there while it runs.
+sub leaves ($name) {
+    spew("$tree/t/integration/leaver.t", qq{use v5.36;\nprint "1..1\\nok 1 - a\\n"; mkdir "$tree/tmp/$name" or die;\n});
+    my ($status, $out) = runner('leaver');
+    my $is_there = rmdir "$tree/tmp/$name";
+    return ($status >> 8, $out, $is_there);
+}
+
+my $gone = fork // die "fork: $!";
+POSIX::_exit(0) if !$gone;
+waitpid $gone, 0;
+for my $case (['pets-left', 1], ["pets-$gone-abcdef", 1], ["pets-$$-abcde", 1], ["pets-$$-abcdef", 0]) {
+    my ($name, $ours) = @$case;
+    my ($status, $out, $is_there) = leaves($name);
+    ok $is_there, "$name is there";
+    is $status, $ours, $name . ($ours ? ': what nobody has any more is found' : ': what belongs to the run of another checkout is not ours');
+    is $out =~ /^  left behind in \Q$tree\E\/tmp: \Q$name\E$/m ? 1 : 0, $ours, '... and named' if $ours;
+    like $out, $ours ? qr/^1 passed, 1 failed$/m : qr/^1 passed, 0 failed$/m, '... and counted';
+}
+
+# Two runs at once, of one user: neither finds what the other needs.
+spew("$tree/t/integration/leaver.t", qq{use v5.36;\nprint "1..1\\nok 1 - a\\n"; open my \$f, '>', "$tree/\$\$.up"; sleep 0.01 until 2 == (() = glob "$tree/*.up");\nsleep 0.3;\n} =~ s/;\n/;\nuse Time::HiRes qw(sleep);\n/r);
+my @both = map {
+    spawn(
+        name   => "run $_",
+        cmd    => [$^X, src() . '/t/lib/runner.pl', 'leaver'],
+        stdout => "$tree/out$_",
+        stderr => "$tree/out$_",
+        env    => { PETS_SRC => $tree, PETS_VAR => "$tree/var$_", PETS_BUILD => "$tree/build", PETS_BUILD_FUZZ => "$tree/build", PETS_TMP => "$tree/tmp" },
+    )
+} 1, 2;
+is $_->wait(60), 0, $_->name . ' beside another one' for @both;
+like slurp("$tree/out$_"), qr/^1 passed, 0 failed$/m, "run $_: passes" for 1, 2;
+unlink "$tree/t/integration/leaver.t";
 
 # --- a second try ---
 

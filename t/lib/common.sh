@@ -227,12 +227,18 @@ bootstrap() {
   as_runner touch "$stamp"
 }
 
+# What compilers leave lying about for a moment lies here, and not where another run would meet it.
+build_as_runner() { # COMMAND...
+  as_runner mkdir -p "$var/tmp"
+  as_runner env TMPDIR="$var/tmp" "$@"
+}
+
 configure_in() { # DIR ARGUMENTS...: configures there unless that was done with the same arguments already
   dir=$var/$1
   shift
   as_runner mkdir -p "$dir"
   if [ ! -e "$dir/Makefile" ] || [ "$(cat "$dir/.configured" 2>/dev/null)" != "$root $*" ]; then
-    quietly "configure-${dir##*/}" as_runner env -C "$dir" ../../configure "$@"
+    quietly "configure-${dir##*/}" build_as_runner env -C "$dir" ../../configure "$@"
     echo "$root $*" | as_runner tee "$dir/.configured" >/dev/null
   fi
 }
@@ -240,5 +246,5 @@ configure_in() { # DIR ARGUMENTS...: configures there unless that was done with 
 make_in() { # DIR TARGETS...
   dir=$1
   shift
-  quietly "make-$dir" as_runner make -C "$var/$dir" -j "$(nproc)" "$@"
+  quietly "make-$dir" build_as_runner make -C "$var/$dir" -j "$(nproc)" "$@"
 }

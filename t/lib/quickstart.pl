@@ -59,7 +59,7 @@ sub front () {
     my $lock = take_lock();
     my $child;
     $front = $$;
-    $ENV{TMPDIR} = $tmp = File::Temp::tempdir('pets-XXXXXX', TMPDIR => 1);
+    $ENV{TMPDIR} = $tmp = File::Temp::tempdir("pets-$$-XXXXXX", TMPDIR => 1);
     local @SIG{qw(INT TERM HUP)} = (sub { kill TERM => $child if $child }) x 3;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 

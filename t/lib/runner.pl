@@ -24,7 +24,8 @@ use constant { PR_SET_PDEATHSIG => 1, PR_SET_CHILD_SUBREAPER => 36 };
 my $src   = $ENV{PETS_SRC}   // Cwd::realpath(dirname(__FILE__) . '/../..');
 my $var   = $ENV{PETS_VAR}   // "$src/var";
 my $build = $ENV{PETS_BUILD} // "$var/build-test";
-my %option = (jobs => $ENV{PETS_JOBS}, fuzz_seconds => $ENV{PETS_FUZZ_SECONDS} // 5, timeout => $ENV{PETS_TEST_TIMEOUT} // 300);
+my $tmp   = $ENV{PETS_TMP}   // '/tmp';
+my %option = (jobs => $ENV{PETS_JOBS}, fuzz_seconds => $ENV{PETS_FUZZ_SECONDS} // 5, timeout => $ENV{PETS_TEST_TIMEOUT} // 600);
 GetOptions(\%option, 'jobs=i', 'verbose|v', 'list', 'fuzz_seconds|fuzz-seconds=i', 'timeout=i', 'tries=i') or exit 2;
 $option{jobs} //= 1 + (qx(nproc) || 1);
 $option{tries} //= @ARGV ? 1 : 2;
@@ -49,11 +50,16 @@ sub main (@names) {
 
 # What lies in /tmp and looks as if it were made by a test: all that is nobody's (who does nothing else), or
 # what has our name. Tests have a temporary directory of their own, where their guard looks; this is for
-# programs that do not care for TMPDIR.
+# programs that do not care for TMPDIR. The directories of other checkouts, which may run tests or the
+# quickstart at the same time, are named after a process that is alive, and are theirs.
 sub ours_in_tmp() {
     my $all = (getpwuid $>)[0] eq 'nobody';
-    opendir my $dir, '/tmp' or return;
-    return grep { !/\A\.\.?\z/ && ($all || /\Apets/) && ((lstat "/tmp/$_")[4] // -1) == $> } readdir $dir;
+    opendir my $dir, $tmp or return;
+    return grep { !/\A\.\.?\z/ && ($all || /\Apets/) && !is_of_others($_) && ((lstat "$tmp/$_")[4] // -1) == $> } readdir $dir;
+}
+
+sub is_of_others ($name) {
+    return $name =~ /\Apets-(\d+)-\w{6}\z/ && $1 != $$ && -d "/proc/$1";
 }
 
 # --- which tests there are ------------------------------------------------------------------------------
@@ -245,15 +251,15 @@ sub guard ($test, $parent) {
     getppid() == $parent or return 1;
 
     make_path($test->{dir});
-    my $tmp = File::Temp::tempdir('pets-XXXXXX', DIR => '/tmp');
-    chmod 0755, $tmp;
+    my $place = File::Temp::tempdir("pets-$parent-XXXXXX", DIR => $tmp);
+    chmod 0755, $place;
     my %env = (
         PETS_SRC        => $src,
         PETS_VAR        => $var,
         PETS_BUILD      => $build,
         PETS_TEST_DIR   => $test->{dir},
         PERL5LIB        => "$src/t/lib",
-        TMPDIR          => $tmp,
+        TMPDIR          => $place,
         HOME            => $test->{dir},
         TERM            => 'dumb',
         ASAN_OPTIONS    => 'detect_stack_use_after_return=1:strict_string_checks=1',
@@ -279,7 +285,7 @@ sub guard ($test, $parent) {
 
     my $problems = 0;
     $problems += look_for_processes($test);
-    $problems += look_for_files($test, $tmp);
+    $problems += look_for_files($test, $place);
     $problems += look_for_reports($test);
     if (POSIX::WIFSIGNALED($status)) {
         problem($test, 'ended by signal ' . POSIX::WTERMSIG($status));
@@ -313,7 +319,8 @@ sub follow ($test, $pid, $out_r, $err_r, $ask) {
             $status = $?;
             $drain  = time + 0.2;    # what it has left running may hold the pipes open
         }
-        last if defined $status && (!$select->count || time > $drain);
+        # What has been printed is read, however late we are.
+        last if defined $status && (!$select->count || (time > $drain && (!$select->can_read(0) || time > $drain + 5)));
         if (!$asked && ($$ask || time > $end)) {
             problem($test, "timed out after $option{timeout} s") if !$$ask;
             kill TERM => $pid;
@@ -330,7 +337,7 @@ sub follow ($test, $pid, $out_r, $err_r, $ask) {
 # All descendants of the test that are left are children of the guard now. Those that are on their way out
 # get a moment.
 sub look_for_processes ($test) {
-    my $end = time + 3;
+    my $end = time + 5;
     my @left;
     while (1) {
         1 while waitpid(-1, WNOHANG) > 0;
@@ -368,10 +375,10 @@ sub command_of ($pid) {
     return substr $line, 0, 120;
 }
 
-sub look_for_files ($test, $tmp) {
+sub look_for_files ($test, $place) {
     my @left;
-    File::Find::find({ no_chdir => 1, wanted => sub { push @left, substr $_, length $tmp if $_ ne $tmp } }, $tmp);
-    remove_tree($tmp);
+    File::Find::find({ no_chdir => 1, wanted => sub { push @left, substr $_, length $place if $_ ne $place } }, $place);
+    remove_tree($place);
     problem($test, 'left in the temporary directory: ' . join ' ', sort @left) if @left;
     return @left ? 1 : 0;
 }
@@ -470,7 +477,7 @@ sub report ($results, @left) {
     my @bad      = grep { $_->{failed} } @$results;
     my @unsteady = grep { $_->{unsteady} } @$results;
     if (@left) {
-        print "\n  left behind in /tmp: @left\n";
+        print "\n  left behind in $tmp: @left\n";
         push @bad, { name => 'harness' };
         $sum{failed}++;
     }

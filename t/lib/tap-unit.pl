@@ -9,6 +9,7 @@ my $file = ($ENV{PETS_TEST_DIR} // '.') . '/check.tap';
 unlink $file;
 $ENV{CK_TAP_LOG_FILE_NAME} = $file;
 $ENV{CK_VERBOSITY}         = 'silent';
+$ENV{CK_DEFAULT_TIMEOUT}   = 120;    # the library's own, 4 s, is a guess at how busy a machine may be
 $ENV{srcdir} //= $ENV{PETS_SRC};
 chdir $ENV{PETS_BUILD} or die "$ENV{PETS_BUILD}: $!\n" if defined $ENV{PETS_BUILD};
 

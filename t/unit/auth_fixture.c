@@ -3,6 +3,7 @@
  */
 #include "auth_fixture.h"
 #include "auth/generate.h"
+#include "place.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@ void fixture_open(struct fixture *fixture)
     char error[512];
 
     memset(fixture, 0, sizeof *fixture);
-    snprintf(fixture->dir, sizeof fixture->dir, "/tmp/pets-auth-XXXXXX");
+    place(fixture->dir, sizeof fixture->dir, "pets-auth");
     if (mkdtemp(fixture->dir) == NULL ||
         generate_key(fixture->dir, fixture->kid, error, sizeof error) == -1 ||
         generate_key(fixture->dir, fixture->other, error, sizeof error) == -1)

@@ -4,6 +4,7 @@
  */
 #include "auth/hasher.h"
 #include "pool/permits.h"
+#include "place.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -40,7 +41,7 @@ static void setup(void)
     char error[512];
     int fd;
 
-    snprintf(path, sizeof path, "/tmp/pets-pepper-XXXXXX");
+    place(path, sizeof path, "pets-pepper");
     fd = mkstemp(path);
     ck_assert_int_eq(write(fd, "0123456789abcdef0123456789abcdef\n", 33), 33);
     close(fd);
@@ -298,10 +299,11 @@ START_TEST(cancel_running)
     struct hash_job *running = malloc(sizeof *running);
     struct hash_job next = make("another long password");
 
-    open_hasher(9);
+    open_hasher(11);
     *running = make("a long enough password");
     ck_assert_int_eq(hasher_submit(hasher, running), 0);
-    usleep(5000);
+    while (board->slot[0].hashing == 0)
+        usleep(200);
     hasher_cancel(hasher, running);
     free(running);
     ck_assert_uint_eq(hasher_pending(hasher), 1);

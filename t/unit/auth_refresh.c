@@ -3,6 +3,7 @@
  * by another program from the definition; and everything that is not such a token.
  */
 #include "auth/refresh.h"
+#include "place.h"
 
 #include <check.h>
 #include <sys/stat.h>
@@ -31,7 +32,7 @@ static void setup(void)
 {
     int fd;
 
-    snprintf(path, sizeof path, "/tmp/pets-refresh-XXXXXX");
+    place(path, sizeof path, "pets-refresh");
     fd = mkstemp(path);
     ck_assert_int_ne(fd, -1);
     close(fd);

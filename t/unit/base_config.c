@@ -4,6 +4,7 @@
  * reload may change.
  */
 #include "base/config.h"
+#include "place.h"
 
 #include <check.h>
 #include <sched.h>
@@ -31,7 +32,7 @@ static void set_up(void)
 {
     int fd;
 
-    snprintf(path, sizeof path, "/tmp/base_config.XXXXXX");
+    place(path, sizeof path, "base_config");
     fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     close(fd);

@@ -3,6 +3,7 @@
  * was given. jansson reads every line back.
  */
 #include "base/log.h"
+#include "place.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@ static int reader = -1;
 
 static void set_up(void)
 {
-    snprintf(path, sizeof path, "/tmp/base_log.XXXXXX");
+    place(path, sizeof path, "base_log");
     reader = mkstemp(path);
     ck_assert_int_ge(reader, 0);
     ck_assert_int_eq(log_open(path), 0);
@@ -264,7 +265,7 @@ int main(void)
     tcase_add_test(tests, escapes);
     tcase_add_test(tests, random_bytes);
     tcase_add_loop_test(tests, truncation, 0, 2);
-    tcase_set_timeout(tests, 120);
+    tcase_set_timeout(tests, 400);
     tcase_add_test(tests, reopens);
     tcase_add_test(tests, open_fails_softly);
     suite_add_tcase(suite, tests);

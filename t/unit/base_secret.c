@@ -2,6 +2,7 @@
  * base_secret.c: who may read a secret, and that nothing else passes for one.
  */
 #include "base/secret.h"
+#include "place.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@ static char directory[64], path[128], error[256];
 
 static void set_up(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/base_secret.XXXXXX");
+    place(directory, sizeof directory, "base_secret");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/secret", directory);
     unsetenv("CREDENTIALS_DIRECTORY");
@@ -148,9 +149,10 @@ START_TEST(credentials)
     secret_free(secret, length);
     refused("../secret", "may not lead out");
     refused("x/../../secret", "may not lead out");
-    snprintf(below, sizeof below, "%s/../%s/secret", directory, directory + strlen("/tmp/"));
+    snprintf(below, sizeof below, "%s/..%s/secret", directory, strrchr(directory, '/'));
     refused(below, "0600 or 0400");
-    setenv("CREDENTIALS_DIRECTORY", "/tmp/base_secre", 1);
+    snprintf(below, sizeof below, "%.*s", (int)strlen(directory) - 1, directory);
+    setenv("CREDENTIALS_DIRECTORY", below, 1);
     refused(path, "0600 or 0400");
     setenv("CREDENTIALS_DIRECTORY", "relative", 1);
     refused("secret", "which is not set");

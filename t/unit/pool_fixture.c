@@ -5,6 +5,7 @@
 #include "pool_fixture.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "place.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -17,7 +18,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-enum { PATIENCE_MS = 10000 };
+enum { PATIENCE_MS = 30000 };
 
 /* --- the worker --- */
 
@@ -230,7 +231,7 @@ static void listen_for_notices(struct fixture *fixture)
 void fixture_init(struct fixture *fixture, int workers)
 {
     memset(fixture, 0, sizeof *fixture);
-    snprintf(fixture->directory, sizeof fixture->directory, "/tmp/pool_master.XXXXXX");
+    place(fixture->directory, sizeof fixture->directory, "pool_master");
     ck_assert_ptr_nonnull(mkdtemp(fixture->directory));
 #define IN_DIRECTORY(member, name)                                                                 \
     snprintf(fixture->member, sizeof fixture->member, "%s/" name, fixture->directory)

@@ -68,7 +68,7 @@ START_TEST(silence_is_cut)
     ck_assert_int_eq(read_fully(1), 0);
     ck_assert(guard_leave());
     ck_assert_int_ge(elapsed_ms(start), 300);
-    ck_assert_int_lt(elapsed_ms(start), 300 + 10 * GUARD_TICK_MS);
+    ck_assert_int_lt(elapsed_ms(start), 300 + 50 * GUARD_TICK_MS);
 }
 END_TEST
 
@@ -77,12 +77,12 @@ START_TEST(dribbling_is_cut)
     int64_t start = base_now_us();
     int got;
 
-    start_dribbling(1000, 20);
+    start_dribbling(10000, 20);
     guard_enter(pair[0], 300);
-    got = read_fully(1000);
+    got = read_fully(10000);
     ck_assert(guard_leave());
-    ck_assert_int_lt(got, 1000);
-    ck_assert_int_lt(elapsed_ms(start), 300 + 10 * GUARD_TICK_MS);
+    ck_assert_int_lt(got, 10000);
+    ck_assert_int_lt(elapsed_ms(start), 300 + 50 * GUARD_TICK_MS);
 }
 END_TEST
 
@@ -103,7 +103,7 @@ START_TEST(writing_is_cut)
     }
     ck_assert(guard_leave());
     ck_assert_uint_lt(sent, sizeof bytes);
-    ck_assert_int_lt(elapsed_ms(start), 300 + 10 * GUARD_TICK_MS);
+    ck_assert_int_lt(elapsed_ms(start), 300 + 50 * GUARD_TICK_MS);
 }
 END_TEST
 
@@ -138,7 +138,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_set_timeout(tests, 30);
+    tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, silence_is_cut);
     tcase_add_test(tests, dribbling_is_cut);

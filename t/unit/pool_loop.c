@@ -175,7 +175,7 @@ START_TEST(ticks_while_busy)
     elapsed = base_now_us() - start;
     ck_assert_int_eq(ticks, 4);
     ck_assert_int_ge(elapsed, 3 * LOOP_TICK_MS * 1000);
-    ck_assert_int_lt(elapsed, 30 * LOOP_TICK_MS * 1000);
+    ck_assert_int_lt(elapsed, 100 * LOOP_TICK_MS * 1000);
     if (peer != NULL) {
         ck_assert_int_gt(peer->events, 100);
         close(peer->watch.fd);
@@ -276,7 +276,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_set_timeout(tests, 30);
+    tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, removed_in_the_same_batch);
     tcase_add_test(tests, no_old_event_for_a_new_watch);

@@ -55,18 +55,18 @@ static unsigned generation_of(const char *who)
 }
 
 /*
- * A connection to a worker of that generation. One of the old may take a connection still, until it
- * has read its QUIT.
+ * A connection to a worker of that generation or a later one. One of the old may take a connection
+ * still, until it has read its QUIT.
  */
 static int connect_to_generation(unsigned generation)
 {
-    int64_t until = base_now_us() + 10000000;
+    int64_t until = base_now_us() + 30000000;
 
     for (;;) {
         int fd = fixture_connect(pool.socket);
 
         ck_assert_int_ge(fd, 0);
-        if (generation_of(fixture_ask(fd, "who")) == generation)
+        if (generation_of(fixture_ask(fd, "who")) >= generation)
             return fd;
         close(fd);
         ck_assert_int_lt(base_now_us(), until);
@@ -104,7 +104,7 @@ START_TEST(start_and_stop)
     line = fixture_expect(&pool, "ready");
     ck_assert_int_eq(number(line, "workers"), 2);
     ck_assert_int_eq(number(line, "generation"), 1);
-    ck_assert_int_lt(number(line, "after_ms"), 1000);
+    ck_assert_int_lt(number(line, "after_ms"), 5000);
     ck_assert_int_eq(fixture_count(&pool, "\"worker_ready\""), 3);
     contains(fixture_notice(&pool), "READY=1\nSTATUS=");
     ck_assert_uint_eq(generation_of(fixture_ask_anew(&pool, "who")), 1);
@@ -443,7 +443,7 @@ static void is_killed(const char *command, const char *id)
     snprintf(line, sizeof line, "%s\n", command);
     ck_assert_int_gt(send(fd, line, strlen(line), MSG_NOSIGNAL), 0);
     end = fixture_expect(&pool, "worker_stuck");
-    ck_assert_int_ge(number(end, "after_ms"), 1000);
+    ck_assert_int_ge(number(end, "after_ms"), 2000);
     end = fixture_expect(&pool, "worker_ended");
     contains(end, "\"ending\":\"killed\",\"detail\":\"was killed by SIGKILL\"");
     contains(fixture_expect(&pool, "request_lost"), id);
@@ -454,7 +454,7 @@ static void is_killed(const char *command, const char *id)
 START_TEST(stuck)
 {
     fixture_configure(&pool, 2,
-        "kill_timeout_ms = 1000\nrequest_timeout_ms = 500\nqueue_max_wait_ms = 10\n"
+        "kill_timeout_ms = 2000\nrequest_timeout_ms = 500\nqueue_max_wait_ms = 10\n"
         "io_timeout_ms = 100",
         "");
     fixture_start(&pool, "ready");
@@ -478,7 +478,7 @@ static bool all_gone(const pid_t *pids, size_t count)
 /* The master is killed: workers serve their kept connections to the end, and release the socket. */
 START_TEST(orphans)
 {
-    int64_t until = base_now_us() + 10000000;
+    int64_t until = base_now_us() + 40000000;
     pid_t pids[3];
     int fd, other;
 
@@ -513,7 +513,7 @@ END_TEST
 /* Orphans keep the time limits of the master that is gone. */
 START_TEST(orphans_have_limits)
 {
-    int64_t until = base_now_us() + 10000000;
+    int64_t until = base_now_us() + 40000000;
     pid_t pid;
     int fd;
 
@@ -606,8 +606,11 @@ START_TEST(third_term_kills)
     fixture_expect(&pool, "stopping");
     fixture_signal(&pool, SIGTERM);
     ck_assert_ptr_nonnull(fixture_ask(fd, "who"));
-    usleep(50000);
-    fixture_signal(&pool, SIGTERM);
+    /* One that comes before the last is taken is no third: it is told until it has heard. */
+    for (int i = 0; i < 10; i++) {
+        usleep(50000);
+        fixture_signal(&pool, SIGTERM);
+    }
     ends_with(0);
     close(fd);
 }
@@ -686,7 +689,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
-    tcase_set_timeout(tests, 60);
+    tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_test(tests, start_and_stop);
     tcase_add_test(tests, no_descriptor_leaks);

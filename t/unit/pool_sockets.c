@@ -5,6 +5,7 @@
 #include "pool/notify.h"
 #include "pool/sockdiag.h"
 #include "pool/sockets.h"
+#include "place.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ static struct sockets sockets;
 
 static void set_up(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/pool_sockets.XXXXXX");
+    place(directory, sizeof directory, "pool_sockets");
     ck_assert_ptr_nonnull(mkdtemp(directory));
     snprintf(path, sizeof path, "%s/api.sock", directory);
     snprintf(ops_path, sizeof ops_path, "%s/ops.sock", directory);

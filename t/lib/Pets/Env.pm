@@ -28,11 +28,11 @@ use v5.36;
 use Cwd ();
 use Errno qw(ECHILD);
 use Exporter qw(import);
-use Fcntl qw(:flock);
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
 use File::Temp ();
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -89,7 +89,7 @@ sub test_dir() {
 
 # A short directory for sockets; removed at the end.
 sub sock_dir() {
-    $sock_dir //= File::Temp::tempdir('pets-XXXXXX', TMPDIR => 1);
+    $sock_dir //= File::Temp::tempdir("pets-$$-XXXXXX", TMPDIR => 1);
     chmod 0755, $sock_dir;
     return $sock_dir;
 }
@@ -107,15 +107,12 @@ sub tool($name) {
     return find_program($name) // die "$name is not installed\n";
 }
 
-# A TCP port on 127.0.0.1 that is free and that no other test will be given while this one runs: below the
-# kernel's own range, reserved by a lock that this process holds.
+# A TCP port on 127.0.0.1 that is free and that no other test, of this checkout or another, will be given while
+# this one runs: below the kernel's own range, reserved by a name (an abstract Unix socket) that this process holds.
 sub free_port() {
-    my $locks = var() . '/ports';
-    make_path($locks);
     for my $try (1 .. 500) {
         my $port = 20000 + int rand 10000;
-        open my $lock, '>>', "$locks/$port" or die "$locks/$port: $!\n";
-        flock $lock, LOCK_EX | LOCK_NB or next;
+        my $lock = IO::Socket::UNIX->new(Type => SOCK_STREAM, Local => "\0pets-test-port-$port") // next;
         my $probe = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1)
             or next;
         close $probe;
@@ -182,7 +179,7 @@ sub process_gone($pid) {
 }
 
 # Runs a command to its end. Returns (status as in $?, standard output, standard error). Options: stdin (a
-# string), env (a hash added to the environment; undef removes), dir, timeout (seconds, 60).
+# string), env (a hash added to the environment; undef removes), dir, timeout (seconds, 180).
 sub run($cmd, %option) {
     my $dir = File::Temp->newdir('run-XXXXXX', TMPDIR => 1);
     spew("$dir/in", $option{stdin} // '');
@@ -194,7 +191,7 @@ sub run($cmd, %option) {
         stderr => "$dir/err",
         map { exists $option{$_} ? ($_ => $option{$_}) : () } qw(env dir),
     );
-    my $status = $process->wait($option{timeout} // 60);
+    my $status = $process->wait($option{timeout} // 180);
     if (!defined $status) {
         $process->stop(1);
         die "timed out: @$cmd\n" . slurp("$dir/err");
