@@ -145,9 +145,9 @@ static void say_serving(const struct master *master)
 
 static void reload_failed(struct master *master, const char *why)
 {
+    atomic_fetch_add(&board(master)->reloads_failed, 1);
     log_event(LEVEL_ERROR, "reload_failed", log_str("detail", why),
         log_int("serving_generation", master->current->number));
-    atomic_fetch_add(&board(master)->reloads_failed, 1);
     notify_send("READY=1\nSTATUS=reload failed, generation %u is still serving: %s",
         master->current->number, why);
 }
