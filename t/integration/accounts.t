@@ -134,7 +134,8 @@ subtest 'an unknown e-mail takes as long as a wrong password' => sub {
             push @{ $took{ $case->[0] } }, time - $from;
         }
     }
-    my ($wrong, $unknown) = map { (sort { $a <=> $b } @{ $took{$_} })[3] } qw(wrong unknown);
+    # The least of them, so that a busy machine does not matter.
+    my ($wrong, $unknown) = map { (sort { $a <=> $b } @{ $took{$_} })[0] } qw(wrong unknown);
     note sprintf 'wrong password %.1f ms, unknown e-mail %.1f ms', 1000 * $wrong, 1000 * $unknown;
     cmp_ok $unknown, '>', 0.5 * $wrong, 'not much faster';
     cmp_ok $unknown, '<', 2 * $wrong, 'nor slower';

@@ -12,8 +12,8 @@ my $F = 'Pets::FastCGI';
 my $service = Pets::Direct->new(
     config => {
         api => {
-            pool => { workers => 1, queue_max => 5, queue_max_wait_ms => 600, request_timeout_ms => 1500, slow_request_ms => 200 },
-            database => { connections => 2, statement_timeout_ms => 800 },
+            pool => { workers => 1, queue_max => 5, queue_max_wait_ms => 1500, request_timeout_ms => 4000, slow_request_ms => 200 },
+            database => { connections => 2, statement_timeout_ms => 2000 },
         },
     }
 )->start;
@@ -45,9 +45,9 @@ sub answers (@sent) {
     my %open = map { $_ => $_ } @sent;
     while (%open) {
         my %socket = map { $_->{connection}->socket => $_ } values %open;
-        for my $ready (IO::Select->new(map { $_->{connection}->socket } values %open)->can_read(10)) {
+        for my $ready (IO::Select->new(map { $_->{connection}->socket } values %open)->can_read(30)) {
             my $each  = $socket{$ready};
-            my $reply = $each->{connection}->response(1, 5);
+            my $reply = $each->{connection}->response(1, 30);
             push @{ $by{ $reply->{json}{code} // $reply->{status} // 'nothing' } }, { reply => $reply, took => time - $each->{at} };
             delete $open{$each};
         }
@@ -62,16 +62,17 @@ sub counter ($name) { return $api->metrics->{"pets_$name"} // 0 }
 
 subtest 'a statement that takes too long' => sub {
     my $before = counter('statement_timeouts_total');
+    my $mark   = $api->log_mark;
     my $by;
     locked(sub { $by = answers(create('Slow', 2)) });
     is_deeply [keys %$by], ['timed_out'], 'timed_out' or diag explain $by;
     for my $answer ($by->{timed_out}->@*) {
         is $answer->{reply}{status}, 504, 'status 504';
-        ok $answer->{took} > 0.7 && $answer->{took} < 1.7, sprintf 'after statement_timeout (%.0f ms)', 1000 * $answer->{took};
+        ok $answer->{took} > 1.9 && $answer->{took} < 6, sprintf 'after statement_timeout (%.0f ms)', 1000 * $answer->{took};
     }
     is there('Slow'), 0, 'nothing was written';
     is counter('statement_timeouts_total') - $before, 2, 'counted';
-    my $slow = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'slow_request' && ($event->{stage} // '') eq 'database' });
+    my $slow = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'slow_request' && ($event->{stage} // '') eq 'database' }, 30, $mark);
     is $slow->{statement}, 'pet_create', 'the log names it while it runs';
     is $slow->{stage}, 'database', '... and where it is';
     ok $slow->{backend_pid} > 0, '... and which server process';
@@ -83,15 +84,15 @@ subtest 'the queue is bounded' => sub {
     locked(
         sub {
             my @first = create('Queue', 7);
-            wait_until { my $status = $api->status; $status->{queued} == 5 } 2, 'a full queue';
+            wait_until { my $status = $api->status; $status->{queued} == 5 } 30, 'a full queue';
             my @more = create('Queue', 4);
             $by = answers(@first, @more);
         }
     );
     is scalar @{ $by->{overloaded} // [] }, 9, 'nine are refused' or diag explain { map { $_ => scalar $by->{$_}->@* } keys %$by };
     is scalar @{ $by->{timed_out}  // [] }, 2, 'two ran, and timed out';
-    my @at_once = grep { $_->{took} < 0.3 } $by->{overloaded}->@*;
-    my @waited  = grep { $_->{took} >= 0.5 && $_->{took} < 1.0 } $by->{overloaded}->@*;
+    my @at_once = grep { $_->{took} < 1.4 } $by->{overloaded}->@*;
+    my @waited  = grep { $_->{took} >= 1.5 && $_->{took} < 4 } $by->{overloaded}->@*;
     is scalar @at_once, 4, 'four for whom there was no room: at once';
     is scalar @waited,  5, 'five that waited: after queue_max_wait';
     is scalar(grep { $_->{reply}{status} == 503 && $_->{reply}{headers}{'retry-after'} } $by->{overloaded}->@*), 9, 'all 503 with Retry-After';
@@ -120,9 +121,9 @@ subtest 'a server that stops answering' => sub {
         my $by = answers(@sent);
         is scalar @{ $by->{outcome_unknown} // [] }, 2, 'of the writes nobody knows the outcome'
             or diag explain { map { $_ => [map { $_->{took} } $by->{$_}->@*] } keys %$by };
-        ok !(grep { $_->{took} > 2.2 } map { @$_ } values %$by), 'all are answered within the limits';
+        ok !(grep { $_->{took} > 8 } map { @$_ } values %$by), 'all are answered within the limits';
         is $api->ops('/live')->{status}, 200, 'the pool lives';
-        wait_until { my $reply = $api->connect->request(uri => '/v1/pets', token => $token); ($reply->{status} // 0) == 200 } 8, 'new connections';
+        wait_until { my $reply = $api->connect->request(uri => '/v1/pets', token => $token); ($reply->{status} // 0) == 200 } 30, 'new connections';
         pass 'it makes new connections and serves';
         1;
     };
@@ -141,7 +142,7 @@ subtest 'a statement that is cancelled' => sub {
             wait_until {
                 $super->selectrow_array(q{select count(pg_cancel_backend(pid)) from pg_stat_activity where usename = 'pets_api' and wait_event_type = 'Lock'})
             }
-            2, 'the statement to be cancelled';
+            30, 'the statement to be cancelled';
             $by = answers(@sent);
         }
     );
@@ -154,7 +155,9 @@ subtest 'slow_request_ms = 0: never' => sub {
     my $mark = $api->log_mark;
     $api->set(pool => { slow_request_ms => 0 });
     $api->signal('HUP');
-    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 10, $mark);
+    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 30, $mark);
+    # Until it is gone, who has the old setting may take a connection.
+    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'worker_ended' && $event->{kind} eq 'pool' }, 30, $mark);
     $mark = $api->log_mark;
     my $by;
     locked(sub { $by = answers(create('Quiet', 1)) });

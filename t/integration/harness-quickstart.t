@@ -22,7 +22,7 @@ sub start (@arguments) {
 
 sub running (@arguments) {
     my ($process, $out) = start(@arguments);
-    wait_until { !$process->alive || slurp($out) =~ /Ctrl-C stops everything\./ } 120, 'quickstart to be running';
+    wait_until { !$process->alive || slurp($out) =~ /Ctrl-C stops everything\./ } 240, 'quickstart to be running';
     $process->alive or BAIL_OUT("quickstart ended:\n" . slurp($out));
     return ($process, $out);
 }
@@ -33,7 +33,7 @@ sub tree ($pid) {
 }
 
 sub nothing_left ($what, @pids) {
-    ok eval { wait_until { !grep { !process_gone($_) } @pids } 20, 'its processes to go'; 1 }, "$what: nothing is left running" or diag $@;
+    ok eval { wait_until { !grep { !process_gone($_) } @pids } 60, 'its processes to go'; 1 }, "$what: nothing is left running" or diag $@;
     return;
 }
 
@@ -76,15 +76,15 @@ subtest 'what it says is true' => sub {
 subtest 'started twice' => sub {
     my $from = time;
     my ($second, $said) = start('--once');
-    is $second->wait(20) >> 8, 1, 'it ends';
+    is $second->wait(60) >> 8, 1, 'it ends';
     like slurp($said), qr{running already.*https://localhost:$port}, 'and says where the first one is';
-    cmp_ok time - $from, '<', 10, 'at once';
+    cmp_ok time - $from, '<', 30, 'at once';
     is $client->get('/v1/pets')->status, 401, 'the first one goes on';
 };
 
 subtest 'Ctrl-C' => sub {
     kill INT => -$process->pid;
-    is $process->wait(30), 0, 'ends it well';
+    is $process->wait(60), 0, 'ends it well';
     my @order = slurp($out) =~ /^  stopping\s+(\S+(?: \S+)?)\s/mg;
     is "@order", 'nginx pool api pool auth PostgreSQL', 'in order' or diag slurp($out);
     nothing_left('Ctrl-C', @pids);
@@ -93,7 +93,7 @@ subtest 'Ctrl-C' => sub {
 subtest 'started again' => sub {
     my $from = time;
     my ($again, $said) = start('--once');
-    is $again->wait(120), 0, '--once does the tour and ends well' or diag slurp($said);
+    is $again->wait(240), 0, '--once does the tour and ends well' or diag slurp($said);
     note sprintf 'it took %.1f s', time - $from;
     like slurp($said), qr/PostgreSQL, as it was left/, 'with the database it had';
     unlike slurp($said), qr/Ctrl-C stops/, 'and does not wait';
@@ -112,7 +112,7 @@ for my $case (
         my $again = Pets::Client->new(url => $said{Address}, ca => $said{'CA file'});
         is $again->login($email, $password)->get("/v1/pets/$pets->[0]{id}")->status, 200, 'the same administrator, the same pets';
         $do->($process);
-        is $process->wait(30), $status, "ends with $status" or diag slurp($out);
+        is $process->wait(60), $status, "ends with $status" or diag slurp($out);
         nothing_left($name, @pids);
     };
 }
@@ -122,7 +122,7 @@ subtest 'when a part dies' => sub {
     my @pids = tree($process->pid);
     my ($api) = grep { slurp("/proc/$_/cmdline") =~ /petsd\0-c\0.*api\.ini/ } children_of((children_of($process->pid))[0]);
     kill KILL => $api;
-    is $process->wait(30), 256, 'it ends';
+    is $process->wait(60), 256, 'it ends';
     like slurp($out), qr/pool api has ended/, 'and says which' or diag slurp($out);
     like slurp($out), qr/\| .*api\.log: \{/, 'with the last lines of its log';
     nothing_left('a part', @pids);
@@ -131,7 +131,7 @@ subtest 'when a part dies' => sub {
 subtest 'a port that is taken' => sub {
     my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1) or die "$port: $!";
     my ($process, $out) = start('--once');
-    is $process->wait(60), 256, 'it ends';
+    is $process->wait(120), 256, 'it ends';
     like slurp($out), qr/port $port cannot be used: Address already in use/, 'and says why' or diag slurp($out);
 };
 

@@ -60,16 +60,19 @@ subtest 'IPv6 clients are counted by /64' => sub {
 
 subtest connections => sub {
     my $client = somebody;
+    my $seen   = sub { return $nginx->plain(GET => '/v1/pets', headers => [somebody])->{json}{request} };
+    my $before = $seen->();
     my @slow   = map {
         my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $nginx->plain_port) or die "connect: $!";
-        $socket->syswrite("GET /v1/pets?delay=2 HTTP/1.0\r\n$client\r\n\r\n");
+        $socket->syswrite("GET /v1/pets?delay=5 HTTP/1.0\r\n$client\r\n\r\n");
         $socket
     } 1 .. 3;
-    # The three have to be in progress before a fourth asks, or it takes the place of one of them.
-    sleep 0.7;
-    my $until = time + 5;
-    my $answer;
-    do { $answer = $nginx->plain(GET => '/v1/me', headers => [$client]) } until $answer->{status} != 200 || time > $until;
+    # The three have to be in progress before a fourth asks, or it takes the place of one of them: others ask how
+    # many have come so far.
+    my $until = time + 4;
+    my $more  = 0;
+    while (time < $until && $seen->() < $before + ++$more + 3) { sleep 0.02 }
+    my $answer = $nginx->plain(GET => '/v1/me', headers => [$client]);
     problem_ok($answer, 429, 'rate_limited', 'a fourth at the same time', tls => 0, instance => '/v1/me');
     like join('', <$_>), qr{\AHTTP/1.1 200}, 'the three are answered' for @slow;
 };
@@ -119,25 +122,29 @@ subtest 'slow clients' => sub {
         'half a body'         => "POST /v1/slow HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n12345",
         'half a chunk'        => "POST /v1/slow HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n123",
     );
-    my $before = () = $nginx->access_log_text =~ /\n/g;
     for my $name (sort keys %begin) {
         my $start = time;
         is $nginx->raw($begin{$name} =~ s/\r\n/"\r\n" . somebody . "\r\n"/er), '', "$name: closed without an answer";
         my $took = time - $start;
-        ok $took > 0.9 && $took < 3, "$name: after one second" or diag $took;
+        ok $took > 0.9 && $took < 8, "$name: after one second" or diag $took;
     }
     my $dribble = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $nginx->plain_port) or die "connect: $!";
     my $start   = time;
     local $SIG{PIPE} = 'IGNORE';
-    for my $byte (split //, "GET /v1/slow HTTP/1.1\r\nHost: a\r\n" . 'X' x 100) {
+    for my $byte (split //, "GET /v1/slow HTTP/1.1\r\nHost: a\r\n" . 'X' x 400) {
         $dribble->syswrite($byte) or last;
         select undef, undef, undef, 0.05;
         last if IO::Select->new($dribble)->can_read(0);
     }
     my $took = time - $start;
-    ok $took < 3, 'a header byte by byte is closed as well' or diag $took;
+    ok $took < 8, 'a header byte by byte is closed as well' or diag $took;
     close $dribble;
-    my @slow = grep { $_->{status} == 408 } $nginx->access_log($before + 6);
+    # Each worker writes what it holds back in its own time.
+    my (@slow, $looks);
+    do {
+        sleep 0.2 if $looks++;
+        @slow = grep { $_->{status} == 408 } $nginx->access_log;
+    } until @slow >= 5 || $looks > 100;
     cmp_ok scalar @slow, '>=', 5, 'each is a 408 in the log' or diag explain \@slow;
 };
 

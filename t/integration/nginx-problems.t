@@ -15,7 +15,7 @@ my $nginx   = Pets::Nginx->new(
     fakes     => 1,
     plain_api => 1,
     server    => $returns,
-    settings  => {UPSTREAM_TIMEOUT => '1s'}
+    settings  => {UPSTREAM_TIMEOUT => '3s'}
 )->start;
 
 # Bytes for humans who read the output of the test.

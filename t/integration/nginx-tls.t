@@ -29,7 +29,7 @@ $nginx->start;
 # `-quiet`less client closes at the end of its input, once it has shown the session.
 sub handshake ($offer, $input = '') {
     $offer .= ' -servername localhost' if $offer !~ /servername/;
-    open my $from, '-|', "set -f; printf '$input' | timeout 10 openssl s_client -connect 127.0.0.1:"
+    open my $from, '-|', "set -f; printf '$input' | timeout 60 openssl s_client -connect 127.0.0.1:"
         . $nginx->https_port . ' -CAfile ' . $nginx->ca_file . " -verify_return_error $offer 2>&1"
         or die "openssl: $!";
     local $/ = undef;

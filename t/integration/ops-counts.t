@@ -130,7 +130,7 @@ sub went_back ($before, $after) {
 my $before = counters(metrics($api));
 my ($worker) = grep { $_->{kind} eq 'pool' } @{ $api->status(full => 1)->{processes} };
 $api->kill_worker($worker->{pid});
-wait_until { my $s = $api->status; $s->{endings}{crashed} == 1 && $s->{workers}{ready} == 2 } 10, 'another worker';
+wait_until { my $s = $api->status; $s->{endings}{crashed} == 1 && $s->{workers}{ready} == 2 } 60, 'another worker';
 my $after = counters(metrics($api));
 is join(' ', went_back($before, $after)), '', 'after the crash of a worker no total has gone back';
 is $after->{'pets_worker_endings_total{cause="crashed"}'}, 1, 'the crash is counted';
@@ -138,7 +138,7 @@ is requests(metrics($api))->{'GET /v1/pets 2xx'}, 20, 'its requests still are';
 
 $before = $after;
 $api->signal('HUP');
-wait_until { my $s = $api->status; $s->{reloads} == 1 && $s->{workers}{ready} == 2 && $s->{generation} == 2 } 10, 'another generation';
+wait_until { my $s = $api->status; $s->{reloads} == 1 && $s->{workers}{ready} == 2 && $s->{generation} == 2 } 60, 'another generation';
 undef $connection;
 $after = counters(metrics($api));
 is join(' ', went_back($before, $after)), '', 'after a reload neither';

@@ -16,13 +16,15 @@ sub serving () { return map { $_->{pid} } grep { $_->{kind} eq 'pool' && $_->{st
 my $load = Pets::Load->new($service, people => PEOPLE)->start;
 my $lost = 0;
 for my $kill (1 .. KILLS) {
-    my ($victim) = wait_until { my @serving = serving(); @serving == 2 && \@serving } 30, 'two workers to serve';
+    my ($victim) = wait_until { my @serving = serving(); @serving == 2 && \@serving } 60, 'two workers to serve';
     $victim = $victim->[ $kill % 2 ];
     my $mark = $api->log_mark;
     $api->kill_worker($victim, $kill % 2 ? 'KILL' : 'ABRT');
-    my $end = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'worker_ended' }, 5, $mark);
+    my $end = $api->log_wait(sub ($event) { ($event->{event} // '') eq 'worker_ended' }, 30, $mark);
     is "$end->{worker} $end->{ending}", "$victim crashed", "kill $kill: the master says who ended, and how";
     like $end->{detail}, $kill % 2 ? qr/SIGKILL/ : qr/SIGABRT/, "kill $kill: by what";
+    # It counts the crash when it has named what was lost with it.
+    wait_until { $api->status->{endings}{crashed} == $kill } 30, 'the crash to be counted';
     $load->go_on(100);
     my @lost = $api->log_grep(sub ($event) { ($event->{event} // '') eq 'request_lost' }, $mark);
     cmp_ok scalar @lost, '<=', PEOPLE, "kill $kill: " . @lost . ' requests were lost with it';
@@ -32,7 +34,7 @@ for my $kill (1 .. KILLS) {
         or diag explain \@lost;
     $lost += @lost;
 }
-wait_until { my @serving = serving(); @serving == 2 } 30, 'two workers to serve';
+wait_until { my @serving = serving(); @serving == 2 } 60, 'two workers to serve';
 my $tally = $load->finish;
 
 my %count = $tally->{count}->%*;

@@ -6,7 +6,15 @@ use Pets::Env qw(wait_until process_gone random_hex);
 use Test::More;
 use Time::HiRes qw(time sleep);
 
-my $service = Pets::Direct->new(config => { api => { pool => { workers => 2 } } })->start;
+# What waits here waits for us, however slow the machine is, and not for a time limit.
+my $service = Pets::Direct->new(
+    config => {
+        api => {
+            pool     => { workers => 2, request_timeout_ms => 60_000, kill_timeout_ms => 90_000, drain_timeout_ms => 90_000 },
+            database => { statement_timeout_ms => 50_000 },
+        },
+    }
+)->start;
 my $api     = $service->api;
 my $token   = $service->token;
 my $pet     = $api->connect->request(method => 'POST', uri => '/v1/pets', token => $token, body => { name => 'A', species => 'dog' })->{json};
@@ -23,7 +31,7 @@ sub slow_request () {
         method => 'PATCH', uri => "/v1/pets/$pet->{id}", token => $token, keep => 1,
         type => 'application/merge-patch+json', body => { name => random_hex(4) },
     ));
-    wait_until { $api->status->{active} } 5, 'the request to be in flight';
+    wait_until { $api->status->{active} } 30, 'the request to be in flight';
     return ($connection, $holder);
 }
 
@@ -35,16 +43,16 @@ subtest 'TERM' => sub {
     my ($slow, $holder) = slow_request();
     my @workers = $api->workers;
     $api->signal('TERM');
-    wait_until { refused() } 5, 'new connections to be refused';
+    wait_until { refused() } 30, 'new connections to be refused';
     pass 'new connections are refused';
     is get($idle), 200, 'the kept connection is still served';
     is $api->ops('/ready')->{status}, 503, 'the ops worker says that it is not ready';
     $holder->rollback;
-    is $slow->response(1, 5)->{status}, 200, 'the request in flight is answered';
+    is $slow->response(1, 30)->{status}, 200, 'the request in flight is answered';
     $slow->close;
     ok $api->alive, 'it waits for the kept connection';
     $idle->close;
-    is $api->process->wait(10), 0, 'then it ends, with status 0';
+    is $api->process->wait(30), 0, 'then it ends, with status 0';
     is scalar(grep { !process_gone($_) } @workers), 0, 'and nobody is left';
     ok !-e $api->socket_path && !-e $api->ops_path, 'the socket files are gone';
 };
@@ -55,12 +63,12 @@ subtest 'TERM twice' => sub {
     is get($idle), 200, 'a kept connection';
     my ($slow, $holder) = slow_request();
     $api->signal('TERM');
-    wait_until { refused() } 5, 'new connections to be refused';
+    wait_until { refused() } 30, 'new connections to be refused';
     $api->signal('TERM');
-    ok $idle->closes(5), 'the kept connection is closed';
+    ok $idle->closes(30), 'the kept connection is closed';
     $holder->rollback;
-    is $slow->response(1, 5)->{status}, 200, 'the request in flight is answered';
-    is $api->process->wait(10), 0, 'it ends by itself, with status 0';
+    is $slow->response(1, 30)->{status}, 200, 'the request in flight is answered';
+    is $api->process->wait(30), 0, 'it ends by itself, with status 0';
 };
 
 subtest 'KILL' => sub {
@@ -73,7 +81,7 @@ subtest 'KILL' => sub {
     $api->kill_master;
     is get($kept), 200, 'the kept connection is still served';
     my $start = time;
-    wait_until { refused() } 5, 'the address to be free';
+    wait_until { refused() } 30, 'the address to be free';
     pass sprintf 'the address is free after %.0f ms', 1000 * (time - $start);
     ok -e $api->socket_path, 'the socket file is left behind';
     $api->start;
@@ -81,11 +89,12 @@ subtest 'KILL' => sub {
     is get($api->connect), 200, 'and serves';
     is get($kept), 200, 'the old worker serves its kept connection on';
     $holder->rollback;
-    is $slow->response(1, 5)->{status}, 200, 'the request that was in flight is answered';
+    is $slow->response(1, 30)->{status}, 200, 'the request that was in flight is answered';
     $_->close for $kept, $slow;
-    wait_until { !grep { !process_gone($_) } @workers } 10, 'the old workers to leave';
+    wait_until { !grep { !process_gone($_) } @workers } 30, 'the old workers to leave';
     pass 'then the old workers leave';
-    is scalar $api->log_grep(sub ($event) { ($event->{event} // '') eq 'master_gone' }), 3, 'each has said why';
+    my @said = $api->log_grep(sub ($event) { ($event->{event} // '') eq 'master_gone' });
+    is scalar @said, 3, 'each has said why';
     is get($api->connect), 200, 'the new pool is not disturbed';
     is $api->stop, 0, 'it stops well';
 };

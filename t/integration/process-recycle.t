@@ -19,7 +19,7 @@ my $load = Pets::Load->new($service, pause => 0.01)->start;
 my $mark = $api->log_mark;
 wait_until { recycled() >= 4 } 60, 'four workers to be recycled';
 $api->signal('HUP');
-$api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 20, $mark);
+$api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 60, $mark);
 $load->go_on(500);
 $load->all_well('recycling');
 

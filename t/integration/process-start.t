@@ -32,8 +32,8 @@ subtest 'bound by the master' => sub {
     is list($pool->socket_path), 200, 'it serves';
     is sprintf('%04o', (stat $pool->socket_path)[2] & 07777), '0600', 'the socket has its mode';
     is sprintf('%04o', (stat $pool->ops_path)[2] & 07777), '0666', 'and so has that of the ops worker';
-    my ($ready) = $pool->log_grep(sub ($event) { ($event->{event} // '') eq 'ready' });
-    cmp_ok $ready->{after_ms}, '<', 2000, "ready after $ready->{after_ms} ms";
+    my $ready = $pool->log_wait(sub ($event) { ($event->{event} // '') eq 'ready' });
+    cmp_ok $ready->{after_ms}, '<', 4000, "ready after $ready->{after_ms} ms";
     is $ready->{workers}, 2, 'with two workers';
     is scalar $pool->log_grep(sub ($event) { exists $event->{unparsed} }), 0, 'every line of the log is JSON';
     is $pool->notify_wait('\AREADY='), 'READY=1', 'systemd is told';
@@ -64,14 +64,14 @@ subtest 'passed by systemd' => sub {
 
 subtest 'on an address' => sub {
     my $pool = another('address', listen => 0, pool => { listen => '127.0.0.1:0' })->start;
-    my ($listening) = $pool->log_grep(sub ($event) { ($event->{event} // '') eq 'listening' && $event->{for} eq 'pool' });
+    my $listening = $pool->log_wait(sub ($event) { ($event->{event} // '') eq 'listening' && $event->{for} eq 'pool' });
     like $listening->{address}, qr/\A127\.0\.0\.1:[1-9]\d+\z/, 'the log says which';
     is list($listening->{address}), 200, 'it serves there';
     is $pool->status->{listen_queue}{limit}, 511, 'its queue is known';
     my $kept = Pets::FastCGI->new($listening->{address});
     is $kept->request(uri => '/v1/pets?limit=1', token => $token)->{status}, 200, 'a kept connection';
     $pool->signal('TERM');
-    wait_until { !eval { Pets::FastCGI->new($listening->{address}) } } 5, 'new connections to be refused';
+    wait_until { !eval { Pets::FastCGI->new($listening->{address}) } } 30, 'new connections to be refused';
     is $kept->request(uri => '/v1/pets?limit=1', token => $token)->{status}, 200, 'told to stop, it refuses new connections and serves the kept one';
     is $pool->ops('/live')->{status}, 200, 'and so does the ops worker';
     $kept->close;
@@ -84,9 +84,9 @@ subtest 'the log is rotated' => sub {
     $pool->set(log => { file => $file })->start;
     rename $file, "$file.1";
     $pool->signal('USR1');
-    wait_until { -e $file } 5, 'the new file';
+    wait_until { -e $file } 30, 'the new file';
     $pool->signal('HUP');
-    wait_until { slurp($file) =~ /"reloaded"/ } 10, 'the reload in the new file';
+    wait_until { slurp($file) =~ /"reloaded"/ } 30, 'the reload in the new file';
     is $pool->stop, 0, 'it stops well';
     like slurp($file), qr/"stopped"/, 'the end is in the new file';
     unlike slurp("$file.1"), qr/"stopped"/, 'and not in the old one';

@@ -1,6 +1,8 @@
 # Many more kept connections than workers, and nobody starves: whichever connection speaks is served, fresh clients get
 # in at once, and peers that misbehave hold the others up no longer than they may.
+# harness: alone
 use v5.36;
+use List::Util qw(min sum);
 use Pets::Env qw(wait_until);
 use Pets::FastCGI;
 use Pets::Load;
@@ -28,8 +30,9 @@ sub timed ($what) {
     return $value;
 }
 
-sub no_longer_than ($seconds, $name) {
-    cmp_ok $worst, '<', $seconds, sprintf "$name: the slowest after %.0f ms", 1000 * $worst;
+# What starves waits for a time limit or for ever; what takes longer than this is no longer the machine.
+sub not_held_up ($name) {
+    cmp_ok $worst, '<', 4, sprintf "$name: the slowest after %.0f ms", 1000 * $worst;
     $worst = 0;
     return;
 }
@@ -39,12 +42,12 @@ subtest 'a crowd that comes at once' => sub {
     my $start = time;
     my @crowd = map { $api->connect } 1 .. CROWD;
     $_->raw($bytes) for @crowd;
-    is scalar(grep { ($_->response(1, 5)->{status} // 0) == 200 } @crowd), CROWD, 'everybody is served';
-    cmp_ok time - $start, '<', 1, sprintf 'all of them within %.0f ms', 1000 * (time - $start);
+    is scalar(grep { ($_->response(1, 30)->{status} // 0) == 200 } @crowd), CROWD, 'everybody is served';
+    cmp_ok time - $start, '<', 4, sprintf 'all of them within %.0f ms', 1000 * (time - $start);
     my ($one, $two) = map { $_->{connections} } grep { $_->{kind} eq 'pool' } $api->status(full => 1)->{processes}->@*;
-    cmp_ok abs($one - $two), '<=', CROWD / 4, "both workers have their share: $one and $two";
+    cmp_ok min($one, $two), '>=', CROWD / 5, "both workers have their share: $one and $two";
     $_->close for @crowd;
-    wait_until { $api->status->{connections} == 0 } 5, 'the crowd to go';
+    wait_until { $api->status->{connections} == 0 } 30, 'the crowd to go';
 };
 
 my @kept;
@@ -55,10 +58,10 @@ subtest 'fresh clients beside ' . KEPT . ' kept connections' => sub {
         $bad++ if timed(sub { get($kept[-1]) }) ne '200';
     }
     is $bad, 0, 'each was served when it came';
-    no_longer_than(1, 'coming');
+    not_held_up('coming');
     my ($one, $two) = map { $_->{connections} } grep { $_->{kind} eq 'pool' } $api->status(full => 1)->{processes}->@*;
     is $one + $two, KEPT, 'they are all kept';
-    cmp_ok abs($one - $two), '<', KEPT / 2, "both workers have their share: $one and $two";
+    cmp_ok min($one, $two), '>=', KEPT / 5, "both workers have their share: $one and $two";
 };
 
 subtest 'whoever speaks is served, with fresh clients coming and going' => sub {
@@ -71,7 +74,7 @@ subtest 'whoever speaks is served, with fresh clients coming and going' => sub {
         }
     }
     is $bad, 0, 'all of ' . 2 * KEPT . ' requests on kept connections were served';
-    no_longer_than(1, 'kept');
+    not_held_up('kept');
     # Theirs are counted, and ours.
     $load->{before} += 2 * KEPT;
     $load->all_well('fresh');
@@ -82,11 +85,11 @@ subtest 'while the pool reloads and recycles' => sub {
     my $load = Pets::Load->new($service, people => 16, requests => 5, pause => 0.05)->start;
     my $mark = $api->log_mark;
     $api->signal('HUP');
-    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 20, $mark);
+    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 60, $mark);
     my $bad = 0;
     $bad += timed(sub { get($_) }) ne '200' for @kept;
     is $bad, 0, 'connections to the old generation are served on';
-    no_longer_than(1, 'kept');
+    not_held_up('kept');
     $load->go_on(500);
     $load->{before} += KEPT;
     $load->all_well('fresh');
@@ -98,7 +101,7 @@ subtest 'hostile peers among them' => sub {
     $api->set(pool => { max_requests => 0 });
     my $mark = $api->log_mark;
     $api->signal('HUP');
-    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 20, $mark);
+    $api->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 60, $mark);
     my $F     = 'Pets::FastCGI';
     my $whole = $F->request_bytes(method => 'POST', uri => '/v1/pets', token => $token, body => { name => 'X', species => 'dog' });
     my %hostile = (
@@ -116,13 +119,14 @@ subtest 'hostile peers among them' => sub {
         $_->raw($hostile{$name}) for @peers;
         my $status = timed(sub { get($api->connect) });
         is $status, 200, "$name: others are served";
-        # io_timeout_ms, the guard's tick, and twice: both may have come to the same worker.
-        no_longer_than(1.8, $name);
-        is scalar(grep { !$_->closes(3) } @peers), 0, "$name: they are cut off";
-        my $after = $api->metrics;
-        my $cut   = 0;
-        $cut += $after->{"pets_$_"} - $before->{"pets_$_"} for qw(connections_broken_total io_timeouts_total);
-        cmp_ok $cut, '>=', 2, "$name: that is counted";
+        not_held_up($name);
+        is scalar(grep { !$_->closes(20) } @peers), 0, "$name: they are cut off";
+        # The guard cuts one off a moment before it is counted.
+        my $cut = sub {
+            my $after = $api->metrics;
+            return sum map { $after->{"pets_$_"} - $before->{"pets_$_"} } qw(connections_broken_total io_timeouts_total);
+        };
+        ok eval { wait_until { $cut->() >= 2 } 20, 'the count' }, "$name: that is counted";
     }
     my $dribbler = fork // die;
     if (!$dribbler) {
@@ -137,7 +141,7 @@ subtest 'hostile peers among them' => sub {
     }
     waitpid $dribbler, 0;
     is $bad, 0, 'a dribbling peer: others are served';
-    no_longer_than(1, 'a dribbling peer');
+    not_held_up('a dribbling peer');
     is scalar($api->log_grep(sub ($event) { ($event->{event} // '') eq 'worker_ended' && $event->{ending} !~ /\Are(?:placed|cycled)\z/ })), 0,
         'no worker fell';
 };

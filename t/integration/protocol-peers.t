@@ -14,7 +14,11 @@ $ENV{ASAN_OPTIONS} .= ':quarantine_size_mb=1:thread_local_quarantine_size_kb=64'
 my $F = 'Pets::FastCGI';
 my $service = Pets::Direct->new(
     config => {
-        api  => { pool => { io_timeout_ms => 500, workers => 2 }, database => { connections => 1 } },
+        # Who waits for the database here waits until we let go, and not for a time limit.
+        api => {
+            pool     => { io_timeout_ms => 500, workers => 2, queue_max_wait_ms => 60_000, request_timeout_ms => 80_000, kill_timeout_ms => 90_000 },
+            database => { connections => 1, statement_timeout_ms => 60_000 },
+        },
         auth => { password => { bcrypt_cost => 12 } },
     }
 )->start;
@@ -32,7 +36,7 @@ sub count_pets ($name) { return ($super->selectrow_array('select count(*) from p
 sub quiet ($pool, $name) {
     my $status;
     my $good = eval {
-        wait_until { $status = $pool->status; $status->{active} <= 1 && $status->{queued} == 0 && $status->{connections} <= 2 } 10, 'quiet';
+        wait_until { $status = $pool->status; $status->{active} <= 1 && $status->{queued} == 0 && $status->{connections} <= 2 } 30, 'quiet';
     };
     ok $good, "$name: nothing is left in flight" or diag explain $status;
     return;
@@ -46,9 +50,9 @@ subtest 'peers that leave while their request waits for the database' => sub {
     $_->raw($F->request_bytes(method => 'POST', uri => '/v1/pets', token => $token, keep => 1, body => { name => 'Gone', species => 'dog' }))
         for @running;
     # One runs in each worker that got any.
-    my $queued = wait_until { my $status = $api->status; $status->{active} == 8 && $status->{queued} >= 6 && $status->{queued} } 5, 'the queue to fill';
+    my $queued = wait_until { my $status = $api->status; $status->{active} == 8 && $status->{queued} >= 6 && $status->{queued} } 30, 'the queue to fill';
     $_->close for @running;
-    wait_until { $api->status->{queued} == 0 } 2, 'the queue to empty';
+    wait_until { $api->status->{queued} == 0 } 30, 'the queue to empty';
     pass 'who waits in the queue and leaves is forgotten';
     $super->rollback;
     quiet($api, 'left');
@@ -59,7 +63,6 @@ subtest 'peers that leave while their request waits for the database' => sub {
 
 subtest 'peers that leave while a password is hashed' => sub {
     my $before = $auth->metrics->{'pets_password_hashes_total'};
-    my $start  = time;
     for (1 .. 12) {
         my $connection = $auth->connect;
         $connection->raw($F->request_bytes(method => 'POST', uri => '/v1/auth/login', body => { email => 'nobody@example.org', password => 'a wrong password' }));
@@ -93,21 +96,21 @@ subtest 'peers that leave in the middle of an answer' => sub {
 };
 
 subtest 'a peer that does not read is cut, and holds one worker no longer than it may' => sub {
-    my $broken = $api->metrics->{'pets_io_timeouts_total'} // 0;
-    my $slow   = $api->connect;
-    my $start  = time;
+    my $slow  = $api->connect;
+    my $start = time;
     $slow->raw($F->request_bytes(uri => '/v1/pets?limit=100', token => $token, keep => 1));
-    my ($served, $worst) = (0, 0);
+    my ($asked, $served, $worst) = (0, 0, 0);
     while (time < $start + 2) {
         my $begin = time;
-        my $reply = get($api->connect(timeout => 5), keep => 0);
+        my $reply = get($api->connect, keep => 0);
+        $asked++;
         $served++ if ($reply->{status} // 0) == 200;
         $worst = time - $begin if time - $begin > $worst;
         sleep 0.01;
     }
-    cmp_ok $served, '>', 20, "$served others were served";
-    cmp_ok $worst, '<', 1.0, sprintf 'none waited longer than io_timeout and half a second (%.0f ms)', $worst * 1000;
-    my $reply = $slow->response(1, 5);
+    is $served, $asked, "all of $asked others were served";
+    cmp_ok $worst, '<', 4, sprintf 'none waited much longer than io_timeout (%.0f ms)', $worst * 1000;
+    my $reply = $slow->response(1, 30);
     ok !$reply->{complete}, 'the slow one has been cut';
     quiet($api, 'cut');
 
@@ -115,7 +118,7 @@ subtest 'a peer that does not read is cut, and holds one worker no longer than i
     my $patient = $api->connect;
     $patient->raw($F->request_bytes(uri => '/v1/pets?limit=100', token => $token, keep => 1));
     my $got = 0;
-    while (my $record = $patient->read_record(5)) {
+    while (my $record = $patient->read_record(30)) {
         $got += length $record->{content} if $record->{type} == 6;
         last if $record->{type} == 3;
         sleep 0.001;
@@ -125,11 +128,8 @@ subtest 'a peer that does not read is cut, and holds one worker no longer than i
 
 subtest 'peers that dribble a request' => sub {
     my $whole = $F->request_bytes(uri => '/v1/pets', token => $token);
-    my $start = time;
     my $slow  = $api->connect;
-    $slow->dribble($whole, 4, 0.02);
-    ok $slow->closes(3), 'cut';
-    cmp_ok time - $start, '<', 10, 'in time';
+    ok !$slow->dribble($whole, 1, 0.1), 'cut';
     quiet($api, 'dribbled');
 };
 

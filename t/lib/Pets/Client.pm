@@ -35,7 +35,7 @@ sub new($class, %option) {
         agent         => $option{agent} // 'pets-tests',
         keep_alive    => $option{keep_alive} // 1,
         max_redirect  => 0,
-        timeout       => $option{timeout} // 20,
+        timeout       => $option{timeout} // 60,
         verify_SSL    => 1,
         SSL_options   => { SSL_ca_file => $option{ca}, %{ $option{tls} // {} } },
         proxy         => undef,

@@ -61,9 +61,9 @@ use constant {
 sub new($class, $address, %option) {
     my $socket = $address =~ m{^/}
         ? IO::Socket::UNIX->new(Peer => $address)
-        : IO::Socket::INET->new(PeerAddr => $address, Timeout => 5);
+        : IO::Socket::INET->new(PeerAddr => $address, Timeout => 20);
     $socket or die "cannot connect to $address: $!\n";
-    return bless { socket => $socket, in => '', timeout => $option{timeout} // 10, last_id => 0 }, $class;
+    return bless { socket => $socket, in => '', timeout => $option{timeout} // 30, last_id => 0 }, $class;
 }
 
 sub socket($self) { return $self->{socket} }

@@ -50,7 +50,7 @@ sub start($self) {
     $self->{before} = $self->counted;
     $self->{yardstick} = $self->yardstick;
     $self->{pids} = [map { $self->person($_) } 1 .. $self->{people}];
-    wait_until { !grep { !-s $self->file($_) } 1 .. $self->{people} } 20, 'the first answers';
+    wait_until { !grep { !-s $self->file($_) } 1 .. $self->{people} } 60, 'the first answers';
     return $self;
 }
 
@@ -90,24 +90,25 @@ sub counted($self) {
     return $sum;
 }
 
-# Nobody was told anything but good news, within a second, and it is all true.
+# Nobody was told anything but good news, in time, and it is all true.
 sub all_well($self, $name) {
     my $tally = $self->finish;
     is_deeply [sort keys $tally->{count}->%*], ['GET 200', 'POST 201'], "$name: every answer was good"
         or diag explain $tally->{count};
     $self->all_true($tally, $name);
-    # A worker sends an answer before it counts it.
-    eval { wait_until { $self->counted - $self->{before} == $tally->{all} } 2, 'the count' };
     is $self->counted - $self->{before}, $tally->{all}, "$name: all $tally->{all} requests are counted";
     $self->in_time($tally, $name);
     return $tally;
 }
 
-# Nothing takes a second, on a machine that is not busy with other things. How busy it is the yardstick has
-# seen; a request passes three processes as it did one.
+# Nearly nothing takes a second, and nothing so long as to wait for a time limit of somebody's, on a machine that
+# is not busy with other things. How busy it is the yardstick has seen; a request passes three processes as it
+# did one.
 sub in_time($self, $tally, $name) {
     my $machine = slurp(test_dir() . "/$self->{prefix}-yardstick");
-    cmp_ok $tally->{worst} - 3 * $machine, '<', 1,
+    my $late    = grep { $_->{took} - 3 * $machine >= 1 } $tally->{answers}->@*;
+    cmp_ok $late, '<=', $tally->{all} / 50, "$name: $late of $tally->{all} answers took a second";
+    cmp_ok $tally->{worst} - 3 * $machine, '<', 4,
         sprintf "$name: the slowest answer came after %.0f ms (the machine's own delay: %.0f ms)", 1000 * $tally->{worst}, 1000 * $machine;
     return;
 }

@@ -164,7 +164,7 @@ sub stop ($self) {
     return if !$self->{pid} || $self->{owner} != $$;
     my $pid = delete $self->{pid};
     local $? = 0;
-    for my $step (['QUIT', 3], ['TERM', 3], ['KILL', 10]) {
+    for my $step (['QUIT', 3], ['TERM', 10], ['KILL', 10]) {
         kill $step->[0], $pid;
         my $until = time + $step->[1];
         while (time < $until) {
@@ -203,7 +203,7 @@ sub request ($self, $method, $path, %option) {
     my $host   = $option{host}   // 'localhost';
     my $port   = $option{port} // $self->_port($scheme);
     my @command = (
-        qw(curl --silent --show-error --raw --path-as-is --include --globoff --max-time 20 --cacert), $self->ca_file,
+        qw(curl --silent --show-error --raw --path-as-is --include --globoff --max-time 60 --cacert), $self->ca_file,
         '--resolve', "$host:$port:127.0.0.1", '--noproxy', '*', '--request', $method
     );
     push @command, '--head' if $method eq 'HEAD';
@@ -351,9 +351,9 @@ sub _wait_until_ready ($self) {
 }
 
 sub _wait_for ($self, $what, $condition) {
-    my $until = time + 10;
+    my $until = time + 30;
     until ($condition->()) {
-        die "nginx: no $what within 10 s; error log: ", $self->error_log if time > $until;
+        die "nginx: no $what within 30 s; error log: ", $self->error_log if time > $until;
         sleep 0.01;
     }
     return;

@@ -119,17 +119,18 @@ sub start($self, %option) {
         $self->{pass} ? (listen => $self->{pass}) : (),
     );
     my $wait = $option{wait} // 'ready';
-    $self->wait_ready($option{timeout} // 15) if $wait eq 'ready';
-    $self->wait_up($option{timeout} // 15) if $wait eq 'up';
+    $self->wait_ready($option{timeout} // 60) if $wait eq 'ready';
+    $self->wait_up($option{timeout} // 60) if $wait eq 'up';
     return $self;
 }
 
-# Until the ops worker says that the pool is ready to serve.
-sub wait_ready($self, $seconds = 15) {
+# Until the ops worker says that the pool is ready to serve, and its first generation is complete: the ops worker
+# may be there before the others are.
+sub wait_ready($self, $seconds = 60) {
     $self->wait_alive(
         sub {
             my $reply = eval { $self->ops('/ready') } // return 0;
-            return ($reply->{status} // 0) == 200;
+            return ($reply->{status} // 0) == 200 && $self->status->{generation} >= 1;
         },
         $seconds,
         'the pool to be ready'
@@ -138,7 +139,7 @@ sub wait_ready($self, $seconds = 15) {
 }
 
 # Until the ops worker answers at all (a pool without a database is up, but not ready).
-sub wait_up($self, $seconds = 15) {
+sub wait_up($self, $seconds = 60) {
     $self->wait_alive(
         sub {
             my $reply = eval { $self->ops('/live') } // return 0;
@@ -177,7 +178,7 @@ sub signal($self, $signal) { return $self->{process}->signal($signal) }
 # Kills the master or one of its workers (a pid) at once.
 sub kill_master($self) {
     $self->{process}->signal('KILL');
-    return $self->{process}->wait(5);
+    return $self->{process}->wait(30);
 }
 
 sub kill_worker($self, $pid, $signal = 'KILL') {
@@ -185,8 +186,8 @@ sub kill_worker($self, $pid, $signal = 'KILL') {
     return kill $signal, $pid;
 }
 
-# TERM, and the exit status (as in $?); dies when it does not go in time.
-sub stop($self, $seconds = 15) {
+# TERM, and the exit status (as in $?); dies when it does not go in time, which is less than drain_timeout_ms.
+sub stop($self, $seconds = 25) {
     my $process = $self->{process} // return;
     $process->signal('TERM');
     my $status = $process->wait($seconds);
@@ -252,7 +253,7 @@ sub log_grep($self, $wanted, $mark = 0) {
 }
 
 # Waits for such an event and returns the first one.
-sub log_wait($self, $wanted, $seconds = 5, $mark = 0) {
+sub log_wait($self, $wanted, $seconds = 30, $mark = 0) {
     my $found;
     eval {
         wait_until { ($found) = $self->log_grep($wanted, $mark); $found } $seconds, 'a line of the log';
@@ -290,7 +291,7 @@ sub start_listener($self) {
         }
         PERL
     $self->{listener} = spawn(name => 'notify', cmd => [$^X, '-e', $receive, $self->{notify_socket}, $self->{notify_log}]);
-    wait_until { -S $self->{notify_socket} } 5, 'the notification socket';
+    wait_until { -S $self->{notify_socket} } 30, 'the notification socket';
     return;
 }
 
@@ -300,7 +301,7 @@ sub notifications($self) {
 }
 
 # Waits until a line matches.
-sub notify_wait($self, $pattern, $seconds = 5) {
+sub notify_wait($self, $pattern, $seconds = 30) {
     my ($found);
     wait_until { ($found) = grep { /$pattern/ } $self->notifications; defined $found } $seconds, "the notification $pattern";
     return $found;
