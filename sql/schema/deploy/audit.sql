@@ -45,4 +45,20 @@ for each statement execute function pets.refuse_change();
 
 alter table pets.audit_event enable always trigger audit_event_append_only;
 
+-- Writes down that an administrator has read another's pet, and is true. As a function it
+-- costs the reads that need it and no others: a statement with an insert in it
+-- sets one up whenever it runs, for a sixth of the time of a read.
+create function pets.audit_pet_read(pet uuid, actor uuid, request_id text, address inet)
+returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address)
+  values (actor, 'pet_read', 'pet', pet, 'success', request_id, address);
+  return true;
+end
+$$;
+
 commit;

@@ -17,6 +17,8 @@ grant usage on schema pets to pets_api, pets_auth, pets_ops;
 grant select (version) on pets.schema_version to pets_api, pets_auth;
 grant execute on function pets.enter(uuid, uuid, text, boolean, integer) to pets_api, pets_auth;
 
+grant execute on function pets.audit_pet_read(uuid, uuid, text, inet) to pets_api;
+
 -- The api pool has nothing on account, credential and session.
 grant select (id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes,
               tags, created_at, updated_at, version),

@@ -14,6 +14,9 @@ begin
   ) then
     raise exception 'audit_event has lost its trigger';
   end if;
+  if to_regprocedure('pets.audit_pet_read(uuid,uuid,text,inet)') is null then
+    raise exception 'function audit_pet_read is missing';
+  end if;
   begin
     update pets.audit_event set action = action where false;
     raise exception 'audit_event can be updated' using errcode = 'PE999';
