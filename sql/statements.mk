@@ -3,10 +3,12 @@ STATEMENTS = \
 	sql/statements/account_add.sql \
 	sql/statements/account_me.sql \
 	sql/statements/account_register.sql \
+	sql/statements/account_request.sql \
 	sql/statements/api_key_create.sql \
 	sql/statements/api_key_list.sql \
 	sql/statements/api_key_revoke.sql \
 	sql/statements/credential_own.sql \
+	sql/statements/email_verify.sql \
 	sql/statements/enter.sql \
 	sql/statements/enter_key.sql \
 	sql/statements/login_failed.sql \
@@ -24,6 +26,9 @@ STATEMENTS = \
 	sql/statements/pet_list.sql \
 	sql/statements/pet_update.sql \
 	sql/statements/ready.sql \
+	sql/statements/reset_confirm.sql \
+	sql/statements/reset_lookup.sql \
+	sql/statements/reset_request.sql \
 	sql/statements/session_close.sql \
 	sql/statements/session_list.sql \
 	sql/statements/session_open.sql \

@@ -51,6 +51,7 @@ static void service_release(struct service *service)
     keys_free(service->keys);
     pepper_free(service->pepper);
     explicit_bzero(&service->refresh_key, sizeof service->refresh_key);
+    explicit_bzero(&service->link_key, sizeof service->link_key);
 }
 
 /* Everything that is read from a protected file. The ops worker needs the database's password
@@ -73,6 +74,9 @@ static int service_load(struct service *service, const struct config *config, en
         return 0;
     service->pepper = pepper_read(config->password.pepper_file, error, size);
     if (service->pepper == NULL)
+        return -1;
+    if (config->mail.mode && server_key_read(config->mail.link_key_file, LINK_PURPOSE,
+                                 &service->link_key, error, size) != 0)
         return -1;
     return server_key_read(
         config->session.refresh_key_file, REFRESH_PURPOSE, &service->refresh_key, error, size);

@@ -1,6 +1,8 @@
 /*
  * accounts.c: accounts. Registration hashes first, off the loop, and then writes the account, its
- * credential and the audit event in one statement.
+ * credential and the audit event in one statement. Where mail is sent it writes what was asked for,
+ * and a message, instead, and says the same whoever has the address; following the link in the
+ * message is what opens the account.
  */
 #include "api/accounts.h"
 
@@ -55,35 +57,42 @@ enum err accounts_register(struct exchange *exchange)
     return service_hash(exchange, job);
 }
 
+/* The account, or with mail only what was asked for; both statements begin alike. */
 static enum err insert_account(struct exchange *exchange)
 {
     const struct service *service = service_of(exchange);
     const struct hash_job *job = exchange->memory;
     const struct value *values = exchange->values;
+    bool mail = service->config->mail.mode;
     struct query *query;
     struct uuid id;
+    struct link link;
 
-    if (job->failed)
-        return ERR_INTERNAL;
-    query = exchange_query(exchange, STATEMENT_ACCOUNT_REGISTER);
     uuid_v7(&id);
+    if (job->failed || (mail && link_derive(&service->link_key, &id, &link) != 0))
+        return ERR_INTERNAL;
+    query = exchange_query(exchange, mail ? STATEMENT_ACCOUNT_REQUEST : STATEMENT_ACCOUNT_REGISTER);
     query_uuid(query, &id);
     query_text(query, values[F_EMAIL].text.bytes, values[F_EMAIL].text.length);
     query_text(query, values[F_NAME].text.bytes, values[F_NAME].text.length);
     query_string(query, job->hash);
     query_string(query, pepper_id(service->pepper));
+    if (mail) {
+        query_bytes(
+            query, arena_copy(exchange->arena, link.hash, sizeof link.hash), sizeof link.hash);
+        query_int4(query, service->config->mail.verify_lifetime_s);
+    }
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;
 }
 
-enum err accounts_registered(struct exchange *exchange)
+/* There is an account now. */
+static enum err created(struct exchange *exchange)
 {
     char id[UUID_SIZE];
     enum err err;
 
-    if (exchange->step == 1)
-        return insert_account(exchange);
     exchange->reply.status = 201;
     exchange->reply.location = "/v1/me";
     err = render_account(exchange);
@@ -93,6 +102,50 @@ enum err accounts_registered(struct exchange *exchange)
     log_event(LEVEL_INFO, "user_created", log_str("request_id", exchange->request.id),
         log_str("account_id", id));
     return ERR_NONE;
+}
+
+enum err accounts_registered(struct exchange *exchange)
+{
+    if (exchange->step == 1)
+        return insert_account(exchange);
+    if (!service_of(exchange)->config->mail.mode)
+        return created(exchange);
+    log_event(LEVEL_INFO, "user_registration_requested",
+        log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
+    service_accepted(exchange);
+    return ERR_NONE;
+}
+
+/* --- the link that was mailed --- */
+
+enum { F_TOKEN };
+
+const struct field accounts_verify_fields[accounts_verify_fields_count] = {
+    [F_TOKEN] = {"token", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, 256},
+};
+
+enum err accounts_verify(struct exchange *exchange)
+{
+    const struct text *token = &exchange->values[F_TOKEN].text;
+    struct query *query;
+    struct link link;
+
+    if (!service_of(exchange)->config->mail.mode)
+        return ERR_NOT_FOUND;
+    if (!link_parse(token->bytes, token->length, &link))
+        return service_link_refused(exchange, "verify_email");
+    query = exchange_query(exchange, STATEMENT_EMAIL_VERIFY);
+    query_bytes(query, arena_copy(exchange->arena, link.hash, sizeof link.hash), sizeof link.hash);
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+    return ERR_NONE;
+}
+
+enum err accounts_verified(struct exchange *exchange)
+{
+    if (exchange->query.rows.count == 0)
+        return service_link_refused(exchange, "verify_email");
+    return created(exchange);
 }
 
 /* --- who am I --- */

@@ -10,6 +10,7 @@
 #include "api/ops.h"
 #include "api/passwords.h"
 #include "api/pets.h"
+#include "api/resets.h"
 #include "api/sessions.h"
 #include "api/users.h"
 #include "pool/scoreboard.h"
@@ -39,6 +40,12 @@ static const struct route table[] = {
 
     ROUTE(POST, "/v1/auth/register", ROUTE_AUTH, PUBLIC, accounts_register, accounts_registered,
         BODY(JSON, accounts_register_fields)),
+    ROUTE(POST, "/v1/auth/verify-email", ROUTE_AUTH, PUBLIC, accounts_verify, accounts_verified,
+        BODY(JSON, accounts_verify_fields)),
+    ROUTE(POST, "/v1/auth/password-reset", ROUTE_AUTH, PUBLIC, resets_request, resets_requested,
+        BODY(JSON, resets_request_fields)),
+    ROUTE(POST, "/v1/auth/password-reset/confirm", ROUTE_AUTH, PUBLIC, resets_confirm,
+        resets_confirm_next, BODY(JSON, resets_confirm_fields)),
     ROUTE(GET, "/v1/me", ROUTE_AUTH, USER, accounts_me, accounts_me_got, .body = BODY_NONE),
     ROUTE(PUT, "/v1/me/password", ROUTE_AUTH, USER, passwords_change, passwords_change_next,
         BODY(JSON, passwords_fields)),

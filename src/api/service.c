@@ -1,7 +1,9 @@
 /*
- * service.c: hashing off the loop, and granting tokens.
+ * service.c: hashing off the loop, granting tokens, and what goes by mail.
  */
 #include "api/service.h"
+
+#include "base/log.h"
 
 static void hashed(struct hash_job *job)
 {
@@ -37,4 +39,30 @@ int service_grant(struct exchange *exchange, const struct grant *grant)
 
     return grant_write(
         service->config, service->keys, grant, exchange->arena, &exchange->reply.json);
+}
+
+void service_bind_mail(const struct exchange *exchange, struct query *query)
+{
+    struct uuid id;
+
+    uuid_v7(&id);
+    query_uuid(query, service_of(exchange)->config->mail.mode ? &id : NULL);
+}
+
+void service_accepted(struct exchange *exchange)
+{
+    struct json_out *json = &exchange->reply.json;
+
+    exchange->reply.status = 202;
+    json_open_object(json);
+    json_key(json, "detail");
+    json_put_string(json, "What comes of it is told by mail, to that address alone.");
+    json_close_object(json);
+}
+
+enum err service_link_refused(const struct exchange *exchange, const char *purpose)
+{
+    log_event(LEVEL_WARNING, "authn_link_fail", log_str("request_id", exchange->request.id),
+        log_str("purpose", purpose), log_str("address", exchange->request.address));
+    return ERR_LINK_INVALID;
 }

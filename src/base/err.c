@@ -45,6 +45,8 @@ static const struct err_info errors[ERR_COUNT] = {
         "A pet with this microchip number exists.", 0},
     [ERR_TOO_MANY_KEYS] = {"too_many_keys", 409, "There are too many API keys",
         "Revoke keys that are not needed any more.", 0},
+    [ERR_LINK_INVALID] = {"link_invalid", 410, "The link is not good",
+        "It was used before, is too old, or was never good. Ask for another.", 0},
     [ERR_PRECONDITION_FAILED] = {"precondition_failed", 412, "The resource has changed",
         "Read it again and repeat the change with its new ETag.", 0},
     [ERR_PAYLOAD_TOO_LARGE] = {"payload_too_large", 413, "The body is too large",

@@ -43,6 +43,10 @@ my %expect = (
     'auth POST /v1/users/{id}/revoke' => { nobody => 401, own => 403, foreign => 403, admin => 404, body => sub { +{ reason => 'a test' } } },
     'auth POST /v1/auth/refresh'    => { nobody => 200, own => 200, foreign => 200, admin => 200, body => sub { +{ refresh_token => $service->user->refresh_token } } },
     'auth POST /v1/auth/register'   => { nobody => 201, own => 201, foreign => 201, admin => 201, body => \&new_account },
+    # Without mail there is nothing to verify and no link to ask for; an administrator's link works.
+    'auth POST /v1/auth/verify-email'   => { nobody => 404, own => 404, foreign => 404, admin => 404, body => sub { +{ token => 'pl_' . 'A' x 43 } } },
+    'auth POST /v1/auth/password-reset' => { nobody => 404, own => 404, foreign => 404, admin => 404, body => sub { +{ email => $owner->email } } },
+    'auth POST /v1/auth/password-reset/confirm' => { nobody => 410, own => 410, foreign => 410, admin => 410, body => sub { +{ token => 'pl_' . 'A' x 43, password => 'a password that is long' } } },
     'auth POST /v1/auth/login'      => { nobody => 200, own => 200, foreign => 200, admin => 200, body => $login },
     'auth POST /v1/auth/logout'     => { nobody => 401, own => 204, foreign => 204, admin => 204, once => 1 },
     'auth GET /.well-known/jwks.json' => { nobody => 200, own => 200, foreign => 200, admin => 200 },

@@ -5,7 +5,6 @@ use v5.36;
 use Digest::SHA qw(hmac_sha256 sha256);
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64url);
-use MIME::QuotedPrint qw(decode_qp);
 use Pets::CA;
 use Pets::Cluster;
 use Pets::Env qw(bin process_gone run slurp spawn spew test_dir wait_until);
@@ -58,13 +57,7 @@ sub due ()    { return $super->do('update pets.mail_outbox set not_before = now(
 sub clear ()  { return $super->do('delete from pets.mail_outbox') }
 
 # The headers of a message, and its text.
-sub parse ($data) {
-    $data =~ s/\r\n/\n/g;
-    my ($head, $body) = split /\n\n/, $data, 2;
-    $head =~ s/\n[ \t]+/ /g;
-    my %header = map { my ($name, $value) = split /: ?/, $_, 2; (lc $name => $value) } split /\n/, $head;
-    return (\%header, decode_qp($body));
-}
+sub parse ($data) { return Pets::MailSink::read_message($data)->@{qw(header text)} }
 
 # The token of a link, as the header of auth/link.h says.
 sub token ($id) {

@@ -26,6 +26,7 @@ use File::Path qw(make_path);
 use IO::Socket::SSL;
 use JSON::PP ();
 use MIME::Base64 qw(decode_base64);
+use MIME::QuotedPrint qw(decode_qp);
 use Pets::Env qw(free_port slurp spawn spew src wait_until);
 
 sub new ($class, %option) {
@@ -71,6 +72,15 @@ sub behave ($self, $answer = '', $recipient = '') {
 
 sub messages ($self) {
     return map { JSON::PP->new->decode(slurp($_)) } sort glob "$self->{dir}/messages/*.json";
+}
+
+# A message as a person sees it: its headers (by lower-case name), its text, and the token of the link in it.
+sub read_message ($data) {
+    my ($head, $body) = split /\n\n/, $data =~ s/\r\n/\n/gr, 2;
+    my %header = map { my ($name, $value) = split /: ?/, $_, 2; (lc $name => $value) } split /\n/, $head =~ s/\n[ \t]+/ /gr;
+    my $text = decode_qp($body);
+    my ($token) = $text =~ /#(pl_[\w-]+)$/m;
+    return { header => \%header, text => $text, subject => $header{subject}, token => $token };
 }
 
 sub said ($self) {

@@ -22,6 +22,7 @@ Options of new:
     database   => {...}          # options of Pets::Cluster (config ...)
     https_port => N              # otherwise any
     dir, sockets                 # otherwise the test's own
+    mail       => 1              # with mail: [mail] mode is on, and mail() collects what was sent
     keep       => 1              # the database and the secrets of an earlier run are used again
 
 Parts can be had and handled one by one: database (a Pets::Cluster), api and auth (each a Pets::Pool), nginx
@@ -36,6 +37,7 @@ use Pets::CA;
 use Pets::Client;
 use Pets::Cluster;
 use Pets::Env qw(bin run slurp spew test_dir sock_dir random_hex process_gone);
+use Pets::MailSink;
 use Pets::Nginx;
 use Pets::Pool;
 
@@ -120,6 +122,8 @@ sub pepper_file($self)      { return "$self->{dir}/secrets/pepper" }
 sub refresh_key_file($self) { return "$self->{dir}/secrets/refresh" }
 sub issuer($self)           { return 'https://pets.test' }
 
+sub link_key_file($self)    { return "$self->{dir}/secrets/link.key" }
+
 sub password_file($self, $role) { return $self->{database}->password_file($role) }
 
 # Certificate, signing key, pepper, refresh key.
@@ -130,10 +134,38 @@ sub make_secrets($self) {
     make_path("$secrets/public");
     my ($key) = grep { !/\.pub\.pem\z/ } glob "$secrets/private/*.pem";
     $self->{signing_key} = $key // $self->new_signing_key;
-    for my $file ($self->pepper_file, $self->refresh_key_file) {
+    for my $file ($self->pepper_file, $self->refresh_key_file, $self->link_key_file) {
         petsctl('pepper', 'new', $file) if !-e $file;
     }
     return $self;
+}
+
+# Hands over what is in the outbox; returns the messages, oldest first: { to, subject, text, token, header }.
+sub mail($self) {
+    my $sink = $self->{sink} //= Pets::MailSink->new(dir => "$self->{dir}/sink", ca => $self->{ca})->start;
+    my $database = $self->{database};
+    my $file = spew("$self->{dir}/mail.ini", <<~"END", 0600);
+        [pool]
+        name = mail
+        [database]
+        host = @{[ $database->socket_dir ]}
+        port = @{[ $database->port ]}
+        name = @{[ $database->database ]}
+        user = pets_mail
+        password_file = @{[ $database->password_file('pets_mail') ]}
+        [log]
+        file = $self->{dir}/mail.log
+        [mail]
+        from = pets\@example.org
+        link_base = https://pets.test/account
+        link_key_file = @{[ $self->link_key_file ]}
+        relay = @{[ $sink->url ]}
+        relay_ca_file = @{[ $self->ca_file ]}
+        END
+    petsctl('-c', $file, 'mail', 'send');
+    my @messages = map { { to => $_->{to}[0], Pets::MailSink::read_message($_->{data})->%* } } $sink->messages;
+    $sink->forget;
+    return @messages;
 }
 
 # Makes another signing key; returns its file. Its public half is where both pools look.
@@ -176,6 +208,7 @@ sub pool_config($self, $name) {
         $name eq 'auth' ? (session => { refresh_key_file => $self->refresh_key_file }) : (),
         $name eq 'auth' ? (password => { bcrypt_cost => 10, pepper_file => $self->pepper_file }) : (),
     );
+    $config{mail} = { mode => 'on', link_key_file => $self->link_key_file } if $self->{option}{mail} && $name eq 'auth';
     for my $more ($self->{option}{config}{both} // {}, $self->{option}{config}{$name} // {}) {
         for my $section (keys %$more) {
             $config{$section} = { %{ $config{$section} // {} }, %{ $more->{$section} } };
@@ -251,6 +284,7 @@ sub user($self, %option) {
     my $secret = $option{password} // "the password of person $number";
     my $client = $self->client;
     my $reply  = $client->register($email, $secret, $option{display_name} // "Person $number");
+    $reply = $client->post('/v1/auth/verify-email', { token => ($self->mail)[-1]{token} }) if $self->{option}{mail};
     $reply->status == 201 or die "registering $email: " . $reply->summary . "\n";
     my $person = $client->login($email, $secret);
     $person->{account} = $reply->json;
