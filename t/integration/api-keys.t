@@ -62,6 +62,9 @@ subtest 'what it is good for' => sub {
     like $refused->header('www-authenticate'), qr/error="insufficient_scope"/, 'with the challenge of RFC 6750';
     is outcome($write->post('/v1/pets', { name => 'Rex', species => 'dog' })), '201', 'writing';
     is outcome($write->get('/v1/pets')), '403 insufficient_scope', 'not reading';
+    my ($pet_id) = $root->selectrow_array(q{select target_id from pets.audit_event where action = 'pet_created' and api_key_id is not null});
+    ok $pet_id, 'the record says which key has done it';
+    is $root->selectrow_array(q{select count(*) from pets.audit_event where actor_id = ? and action = 'pet_created' and api_key_id is null}, undef, $ann->id), 1, 'and that none has made her first pet';
     is outcome($both->put("/v1/pets/$pet->{id}", { name => 'Max', species => 'dog' })), '200', 'both';
     is outcome($both->get($_)), '403 insufficient_scope', "not $_" for qw(/v1/me /v1/me/sessions /v1/me/api-keys /v1/users);
     is outcome($both->post('/v1/auth/logout')), '403 insufficient_scope', 'it cannot log out';

@@ -3,7 +3,8 @@
 -- Keys for machines and scripts. A key acts for its account, as a USER whatever the
 -- account's role is, within its scopes, until it expires or is revoked; its SHA-256
 -- is stored, which is enough for 256 random bits. enter_key() is to keys what
--- enter() is to sessions, and notes their last use, to the minute.
+-- enter() is to sessions, and notes their last use, to the minute; the audit record
+-- says which key was used (its column api_key_id).
 --
 -- PE007: no such live key of that account, or the account is disabled.
 -- PE008: the key does not have the scope that the request needs.
@@ -96,6 +97,7 @@ begin
     and (k.last_used_at is null or k.last_used_at < now() - interval '1 minute');
   ignored := set_config('pets.user_id', enter_key.account_id::text, true);
   ignored := set_config('pets.role', 'USER', true);
+  ignored := set_config('pets.api_key', enter_key.key_id::text, true);
   return 'USER';
 end
 $$;

@@ -4,7 +4,8 @@
 -- nothing else: the roles hold insert alone, and for the owner, who could grant
 -- himself more, a trigger refuses every update, delete and truncate, also on a
 -- connection that replays replication. Actions use the OWASP logging vocabulary
--- where it has a word. There are no foreign keys: the record outlives its subject.
+-- where it has a word. There are no foreign keys: the record outlives its subject. Whether
+-- an API key was used is known from a setting, which nobody chooses.
 
 begin;
 
@@ -21,6 +22,7 @@ create table pets.audit_event (
   request_id text,
   address inet,
   detail jsonb,
+  api_key_id uuid default nullif(current_setting('pets.api_key', true), '')::uuid,
   constraint audit_event_pkey primary key (id),
   constraint audit_event_action_size check (octet_length(action) between 1 and 64),
   constraint audit_event_target_type_size check (octet_length(target_type) between 1 and 64),

@@ -2,7 +2,7 @@
 
 begin;
 
-select id, at, actor_id, action, target_type, target_id, outcome, request_id, address, detail
+select id, at, actor_id, action, target_type, target_id, outcome, request_id, address, detail, api_key_id
 from pets.audit_event where false;
 
 do $$
