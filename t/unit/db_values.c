@@ -46,29 +46,34 @@ START_TEST(binds_session)
     check_bound(0, copy.bytes, 16, 1);
     query_uuid(&query, NULL);
     check_bound(1, NULL, 0, 1);
+    query_bytes(&query, "\0\1", 2);
+    check_bound(2, "\0\1", 2, 1);
+    query_bool(&query, true);
+    check_bound(3, "\1", 1, 1);
     query_int4(&query, -2);
-    check_bound(2, "\xff\xff\xff\xfe", 4, 1);
+    check_bound(4, "\xff\xff\xff\xfe", 4, 1);
+    query_int4(&query, 2);
+    check_bound(5, "\0\0\0\2", 4, 1);
     query_inet(&query, "127.0.0.1");
-    check_bound(3, "127.0.0.1", 9, 0);
+    check_bound(6, "127.0.0.1", 9, 0);
     query_text(&query, "a\0b", 3);
-    check_bound(4, "a\0b", 3, 1);
+    check_bound(7, "a\0b", 3, 1);
     query_string(&query, NULL);
-    check_bound(5, NULL, 0, 1);
+    check_bound(8, NULL, 0, 1);
 }
 END_TEST
 
 START_TEST(binds_nothing_as_null)
 {
     query_init(&query, arena, STATEMENT_SESSION_OPEN);
-    query_null(&query);
-    query_null(&query);
-    query_null(&query);
+    for (int i = 0; i < 6; i++)
+        query_null(&query);
     query_inet(&query, "");
-    check_bound(3, NULL, 0, 1);
+    check_bound(6, NULL, 0, 1);
     query_text(&query, "", 0);
-    ck_assert_ptr_nonnull(query.values[4]); /* an empty text is no null */
+    ck_assert_ptr_nonnull(query.values[7]); /* an empty text is no null */
     query_string(&query, "");
-    ck_assert_ptr_nonnull(query.values[5]);
+    ck_assert_ptr_nonnull(query.values[8]);
 }
 END_TEST
 
@@ -82,10 +87,10 @@ START_TEST(binds_numbers)
 
     for (size_t i = 0; i < countof(rows); i++) {
         query_init(&query, arena, STATEMENT_SESSION_OPEN);
-        query_null(&query);
-        query_null(&query);
+        for (int before = 0; before < 4; before++)
+            query_null(&query);
         query_int4(&query, rows[i].value);
-        check_bound(2, rows[i].bytes, 4, 1);
+        check_bound(4, rows[i].bytes, 4, 1);
     }
 }
 END_TEST
