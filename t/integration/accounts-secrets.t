@@ -19,7 +19,7 @@ for my $pool ($auth, $api) {
 subtest 'the environment' => sub {
     for my $name (qw(PGPASSWORD PGPASSFILE PETS_DATABASE_PASSWORD PETS_PEPPER PETS_SIGNING_KEY PETS_TOKEN PETS_SECRET)) {
         for my $arguments (['-t'], []) {
-            my ($status, $out, $err) = run([bin('petsd'), '-c', $auth->file, @$arguments], env => { $name => 'a-telling-value' }, timeout => 10);
+            my ($status, $out, $err) = run([bin('petsd'), '-c', $auth->file, @$arguments], env => { $name => 'a-telling-value' }, timeout => 60);
             isnt $status, 0, "$name, petsd @$arguments: refused";
             like $err, qr/\b$name\b/, "$name, petsd @$arguments: named";
             unlike "$out$err", qr/telling/, "$name, petsd @$arguments: not repeated";
@@ -111,7 +111,7 @@ subtest 'a pool that is told to reload with a bad secret keeps what it has' => s
     chmod 0644, $service->pepper_file;
     my @before = $auth->workers;
     $auth->signal('HUP');
-    my $event = $auth->log_wait(sub ($event) { ($event->{level} // '') eq 'error' }, 10, $mark);
+    my $event = $auth->log_wait(sub ($event) { ($event->{level} // '') eq 'error' }, 30, $mark);
     ok $event, 'it says so';
     is $auth->ops('/ready')->{status}, 200, 'it serves as before';
     ok scalar(grep { my $pid = $_; grep { $_ == $pid } @before } $auth->workers), 'with the workers it had';

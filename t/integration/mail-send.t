@@ -24,7 +24,7 @@ my $said = '';    # all that petsctl has ever printed
 sub config (%mail) {
     my %option = (
         from      => 'pets@example.org', from_name => 'Pets & Co', link_base => 'https://pets.example/account',
-        link_key_file => "$dir/link.key", timeout_s => 5, retry_s => 1, %mail
+        link_key_file => "$dir/link.key", timeout_s => 30, retry_s => 1, %mail
     );
     my $text = "[pool]\nname = mail\n[database]\nhost = @{[ $pg->socket_dir ]}\nport = @{[ $pg->port ]}\nname = @{[ $pg->database ]}\nuser = pets_mail\n"
         . "password_file = @{[ $pg->password_file('pets_mail') ]}\n[log]\nfile = $dir/mail.log\n[mail]\n"
@@ -33,7 +33,7 @@ sub config (%mail) {
 }
 
 sub mail_send (@flags) {
-    my ($status, $out, $err) = run([bin('petsctl'), '-c', "$dir/mail.ini", 'mail', 'send', @flags], timeout => 60);
+    my ($status, $out, $err) = run([bin('petsctl'), '-c', "$dir/mail.ini", 'mail', 'send', @flags], timeout => 180);
     $said .= "$out$err";
     return ($status & 127 ? "signal $status" : $status >> 8, $out, $err);
 }
@@ -113,14 +113,14 @@ subtest 'sendmail' => sub {
         clear();
     }
     spew("$dir/sendmail.do", "echo \$\$ >>$dir/sendmail.pid; sleep 60 & echo \$! >>$dir/sendmail.pid; wait\n");
-    config(sendmail_path => "$dir/sendmail", timeout_s => 1);
+    config(sendmail_path => "$dir/sendmail", timeout_s => 3);
     my $hung = put();
     put();
     is one_pass(), '0 1 0 0 exit 1', 'one that hangs: it ends the pass';
     like row($hung)->{last_error}, qr/timeout_s/, 'and says so';
     my @pids = split ' ', slurp("$dir/sendmail.pid");
     is scalar @pids, 2, 'it had started another';
-    wait_until { !grep { !process_gone($_) } @pids } 5, 'both to be gone';
+    wait_until { !grep { !process_gone($_) } @pids } 30, 'both to be gone';
     config(sendmail_path => "$dir/none");
     due();
     is one_pass(), '0 1 0 0 exit 1', 'one that is not there: it ends the pass';
@@ -209,6 +209,7 @@ subtest 'what is not taken' => sub {
     is one_pass(), '0 1 0 0 exit 1', 'a relay that hangs ends the pass';
     is_deeply [map { row($_)->{attempts} } @ids], [1, 0, 0], 'and costs the others no attempt';
     $sink->behave;
+    config(@relay, retry_s => 600);    # longer than the passes that follow may take
     due();
     is one_pass(), '3 0 0 0 exit 0', 'when it is well again all go';
     clear();

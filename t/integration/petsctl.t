@@ -8,7 +8,7 @@ my $dir     = test_dir();
 my $petsctl = bin('petsctl');
 
 sub petsctl ($arguments, %option) {
-    my ($status, @said) = run([$petsctl, @$arguments], timeout => 30, %option);
+    my ($status, @said) = run([$petsctl, @$arguments], timeout => 120, %option);
     return ($status & 127 ? "signal $status" : $status >> 8, @said);
 }
 
