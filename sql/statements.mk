@@ -38,4 +38,5 @@ STATEMENTS = \
 	sql/statements/users_change.sql \
 	sql/statements/users_get.sql \
 	sql/statements/users_page.sql \
+	sql/statements/users_reset_link.sql \
 	sql/statements/users_revoke.sql

@@ -1,12 +1,13 @@
 -- password_change: Give the caller another password, and end the other sessions.
 -- pool: auth
--- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, request_id text, address inet
+-- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, mail_id uuid, request_id text, address inet
 -- columns: account_id uuid
 -- writes: yes
 --
 -- After enter. No row, and nothing written: the password that was checked is not
 -- the current one any more. The caller has proved who it is just now.
--- credential_pkey and session_account_id_idx serve it.
+-- mail_id is null when nobody is told. credential_pkey, session_account_id_idx and
+-- account_pkey serve it.
 
 with changed as (
   update pets.credential
@@ -30,10 +31,17 @@ proved as (
   where id = $2::uuid
     and account_id = (select account_id from changed)
 ),
+told as (
+  insert into pets.mail_outbox (id, kind, account_id, recipient, address)
+  select $6::uuid, 'password_changed', a.id, a.email, $8::inet
+  from changed c
+  join pets.account a on a.id = c.account_id
+  where $6::uuid is not null
+),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select account_id, 'authn_password_change', 'account', account_id, 'success', $6::text, $7::inet,
+  select account_id, 'authn_password_change', 'account', account_id, 'success', $7::text, $8::inet,
          jsonb_build_object('sessions_ended', (select count(*) from closed))
   from changed
 )

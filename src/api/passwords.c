@@ -92,6 +92,7 @@ static enum err store_new(struct exchange *exchange, const struct change *change
     query_string(query, change->old_hash);
     query_string(query, change->job.hash);
     query_string(query, pepper_id(service_of(exchange)->pepper));
+    service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;

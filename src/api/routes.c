@@ -72,6 +72,8 @@ static const struct route table[] = {
         BODY(MERGE, users_fields), .step_up = true),
     ROUTE(POST, "/v1/users/{id}/revoke", ROUTE_AUTH, ADMIN, users_revoke, users_revoked,
         BODY(JSON, users_revoke_fields), .step_up = true),
+    ROUTE(POST, "/v1/users/{id}/reset-link", ROUTE_AUTH, ADMIN, users_reset_link,
+        users_reset_link_made, BODY(JSON, users_revoke_fields), .step_up = true),
 
     ROUTE(
         GET, "/.well-known/jwks.json", ROUTE_AUTH, PUBLIC, sessions_jwks, NULL, .negotiates = true),

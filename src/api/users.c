@@ -209,3 +209,50 @@ enum err users_revoked(struct exchange *exchange)
     json_close_object(json);
     return ERR_NONE;
 }
+
+/* --- a link for whoever has forgotten the password --- */
+
+enum err users_reset_link(struct exchange *exchange)
+{
+    struct link *link = arena_alloc(exchange->arena, sizeof *link);
+    struct query *query;
+    struct uuid id;
+
+    if (link_draw(link) != 0)
+        return ERR_INTERNAL;
+    uuid_v7(&id);
+    exchange->memory = link;
+    query = exchange_query(exchange, STATEMENT_USERS_RESET_LINK);
+    query_uuid(query, &exchange->id);
+    query_uuid(query, &exchange->principal.account);
+    query_uuid(query, &id);
+    query_bytes(query, link->hash, sizeof link->hash);
+    query_int4(query, service_of(exchange)->config->mail.reset_lifetime_s);
+    bind_given(&exchange->values[0], query);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err users_reset_link_made(struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+    const struct link *link = exchange->memory;
+    struct json_out *json = &exchange->reply.json;
+    char actor[UUID_SIZE], target[UUID_SIZE];
+
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    uuid_format(&exchange->principal.account, actor);
+    uuid_format(&exchange->id, target);
+    log_event(LEVEL_WARNING, "authn_password_reset_link",
+        log_str("request_id", exchange->request.id), log_str("account_id", actor),
+        log_str("target_id", target), log_str("address", exchange->request.address));
+    exchange->reply.status = 201;
+    json_open_object(json);
+    json_key(json, "token");
+    json_put_string(json, link->text);
+    json_key(json, "expires_at");
+    json_put_timestamp(json, rows_timestamp(rows, 0, 0));
+    json_close_object(json);
+    return ERR_NONE;
+}

@@ -15,5 +15,6 @@ handler users_list, users_listed;
 handler users_get, users_got;
 handler users_change, users_changed;
 handler users_revoke, users_revoked;
+handler users_reset_link, users_reset_link_made;
 
 #endif

@@ -40,6 +40,7 @@ my %expect = (
     'auth GET /v1/users'            => { nobody => 401, own => 403, foreign => 403, admin => 200 },
     'auth GET /v1/users/{id}'       => { nobody => 401, own => 403, foreign => 403, admin => 404 },
     'auth PATCH /v1/users/{id}'     => { nobody => 401, own => 403, foreign => 403, admin => 404, body => sub { +{ state => 'disabled', reason => 'a test' } } },
+    'auth POST /v1/users/{id}/reset-link' => { nobody => 401, own => 403, foreign => 403, admin => 404, body => sub { +{ reason => 'a test' } } },
     'auth POST /v1/users/{id}/revoke' => { nobody => 401, own => 403, foreign => 403, admin => 404, body => sub { +{ reason => 'a test' } } },
     'auth POST /v1/auth/refresh'    => { nobody => 200, own => 200, foreign => 200, admin => 200, body => sub { +{ refresh_token => $service->user->refresh_token } } },
     'auth POST /v1/auth/register'   => { nobody => 201, own => 201, foreign => 201, admin => 201, body => \&new_account },

@@ -169,6 +169,16 @@ subtest 'another password' => sub {
     is rows(q{select extract(epoch from max(expires_at - created_at))::int from pets.reset_link where used_at is not null}), 1800, 'they live for half an hour';
 };
 
+subtest 'a change of the password' => sub {
+    my $dan = $service->user(email => 'dan@example.org', password => $secret);
+    is $dan->put('/v1/me/password', { current_password => 'not the password of Dan', new_password => $other })->status, 422, 'that fails';
+    is_deeply [mail()], [], 'is told to nobody';
+    is $dan->put('/v1/me/password', { current_password => $secret, new_password => $other })->status, 204, 'that is made';
+    my ($notice, @more) = mail();
+    is_deeply [@$notice{qw(to subject)}, scalar @more], ['dan@example.org', 'Your password was changed', 0], 'is told to the address';
+    like $notice->{text}, qr/changed on \d{4}-\d\d-\d\d \d\d:\d\d UTC,\nfrom the address 127\.0\.0\.1\./, 'with when and from where';
+};
+
 subtest 'one link, many at once' => sub {
     for my $round (1 .. 3) {
         reset_request('ann@example.org');

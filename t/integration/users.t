@@ -84,11 +84,34 @@ subtest 'throwing out' => sub {
     is outcome($admin->post('/v1/users/' . $ben->id . '/revoke', {})), '422 validation_failed', 'a reason is needed';
 };
 
+subtest 'a link for who has forgotten the password' => sub {
+    my $cat  = $service->user;
+    my $path = '/v1/users/' . $cat->id . '/reset-link';
+    my $made = $admin->post($path, { reason => 'seen at the desk' });
+    is outcome($made), '201', 'made' or return diag $made->summary;
+    is_deeply [sort keys $made->json->%*], [qw(expires_at token)], 'with its token and its end';
+    like $made->json->{token}, qr/\Apl_[\w-]{43}\z/, 'which is 256 bits of chance';
+    is_deeply [record($cat)], [['authn_password_reset_link', { reason => 'seen at the desk' }]], 'one event';
+    is outcome($cat->get('/v1/me')), '200', 'nothing has happened yet';
+    my $confirm = sub ($token) { $service->client->post('/v1/auth/password-reset/confirm', { token => $token, password => 'what nobody else has seen' }) };
+    is outcome($confirm->($made->json->{token})), '204', 'the person chooses a password';
+    is outcome($cat->get('/v1/me')), '401 session_ended', 'and is out everywhere';
+    is $service->client->login($cat->email, 'what nobody else has seen')->id, $cat->id, 'and can log in';
+    is outcome($confirm->($made->json->{token})), '410 link_invalid', 'it works once';
+    is outcome($admin->post($path, {})), '422 validation_failed', 'a reason is needed';
+    is outcome($admin->post($path, { reason => 'x', password => 'y' x 20 })), '422 validation_failed', 'no password is chosen for anybody';
+    my $stored = $root->selectrow_array('select string_agg(to_jsonb(l)::text, $$ $$) from pets.reset_link l');
+    ok index($stored, $made->json->{token}) < 0, 'the token is not stored';
+    $root->do(q{update pets.account set state = 'disabled' where id = ?}, undef, $cat->id);
+    is outcome($admin->post($path, { reason => 'x' })), '404 not_found', 'none for a disabled account';
+};
+
 subtest 'a fresh proof' => sub {
     $root->do(q{update pets.session set authenticated_at = now() - interval '601 s' where id = ?}, undef, $admin->session_id);
     is outcome($admin->get('/v1/users')), '200', 'looking needs none';
     is outcome($admin->patch('/v1/users/' . $ann->id, { state => 'disabled', reason => 'x' })), '401 step_up_required', 'changing does';
     is outcome($admin->post('/v1/users/' . $ann->id . '/revoke', { reason => 'x' })), '401 step_up_required', 'throwing out, too';
+    is outcome($admin->post('/v1/users/' . $ann->id . '/reset-link', { reason => 'x' })), '401 step_up_required', 'a link as well';
     is outcome($ann->get('/v1/me')), '200', 'nothing has happened';
 };
 

@@ -86,9 +86,13 @@ create policy auth_select on pets.reset_link
 for select to pets_auth
 using ((select nullif(current_setting('pets.user_id', true), '')) is null);
 
+-- An ADMIN may make a link for somebody, and hand it over.
 create policy auth_insert on pets.reset_link
 for insert to pets_auth
-with check ((select nullif(current_setting('pets.user_id', true), '')) is null);
+with check (
+  (select nullif(current_setting('pets.user_id', true), '')) is null
+  or (select current_setting('pets.role', true)) = 'ADMIN'
+);
 
 create policy auth_update on pets.reset_link
 for update to pets_auth
