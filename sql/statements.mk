@@ -11,6 +11,10 @@ STATEMENTS = \
 	sql/statements/email_verify.sql \
 	sql/statements/enter.sql \
 	sql/statements/enter_key.sql \
+	sql/statements/login_challenge_code.sql \
+	sql/statements/login_challenge_open.sql \
+	sql/statements/login_challenge_recovery.sql \
+	sql/statements/login_challenge_try.sql \
 	sql/statements/login_failed.sql \
 	sql/statements/login_lookup.sql \
 	sql/statements/mail_claim.sql \
@@ -26,15 +30,24 @@ STATEMENTS = \
 	sql/statements/pet_list.sql \
 	sql/statements/pet_update.sql \
 	sql/statements/ready.sql \
+	sql/statements/recovery_codes_renew.sql \
 	sql/statements/reset_confirm.sql \
 	sql/statements/reset_lookup.sql \
 	sql/statements/reset_request.sql \
+	sql/statements/second_factor_get.sql \
+	sql/statements/second_factor_remove.sql \
 	sql/statements/session_close.sql \
 	sql/statements/session_list.sql \
 	sql/statements/session_open.sql \
 	sql/statements/session_refresh.sql \
+	sql/statements/step_up_code.sql \
+	sql/statements/step_up_password.sql \
+	sql/statements/step_up_recovery.sql \
 	sql/statements/throttle_give.sql \
 	sql/statements/throttle_take.sql \
+	sql/statements/totp_confirm.sql \
+	sql/statements/totp_enrol.sql \
+	sql/statements/totp_try.sql \
 	sql/statements/users_change.sql \
 	sql/statements/users_get.sql \
 	sql/statements/users_page.sql \

@@ -50,6 +50,7 @@ static void service_release(struct service *service)
     token_verifier_free(service->verifier);
     keys_free(service->keys);
     pepper_free(service->pepper);
+    seal_free(service->seal);
     explicit_bzero(&service->refresh_key, sizeof service->refresh_key);
     explicit_bzero(&service->link_key, sizeof service->link_key);
 }
@@ -77,6 +78,10 @@ static int service_load(struct service *service, const struct config *config, en
         return -1;
     if (config->mail.mode && server_key_read(config->mail.link_key_file, LINK_PURPOSE,
                                  &service->link_key, error, size) != 0)
+        return -1;
+    service->seal =
+        seal_read(config->mfa.key_file, config->mfa.previous_key_file, FACTOR_PURPOSE, error, size);
+    if (service->seal == NULL)
         return -1;
     return server_key_read(
         config->session.refresh_key_file, REFRESH_PURPOSE, &service->refresh_key, error, size);

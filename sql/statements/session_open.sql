@@ -23,8 +23,9 @@ inserted as (
 ),
 audited as (
   insert into pets.audit_event
-    (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select account_id, 'authn_login_success', 'session', $1::uuid, 'success', $9::text, $7::inet
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select account_id, 'authn_login_success', 'session', $1::uuid, 'success', $9::text, $7::inet,
+         jsonb_build_object('mfa', $4::bool)
   from opened
 )
 select idle_s as expires_in

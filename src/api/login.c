@@ -1,12 +1,13 @@
 /*
  * login.c: a login is three steps: look the account up, check the password off the loop, then open
- * a session or record the failure. Each step happens for every login: an address that nobody has
- * costs the same hash and the same number of round trips as a wrong password, and gets the same
- * answer.
+ * a session, let it wait for the second factor, or record the failure. Each step happens for every
+ * login: an address that nobody has costs the same hash and the same number of round trips as a
+ * wrong password, and gets the same answer.
  */
 #include "api/login.h"
 
 #include "api/service.h"
+#include "auth/challenge.h"
 #include "auth/email.h"
 #include "base/log.h"
 
@@ -18,14 +19,16 @@ const struct field login_fields[login_fields_count] = {
 };
 
 /* Columns of login_lookup. */
-enum { COLUMN_ACCOUNT, COLUMN_STATE, COLUMN_ROLE, COLUMN_HASH, COLUMN_PEPPER };
+enum { COLUMN_ACCOUNT, COLUMN_STATE, COLUMN_ROLE, COLUMN_HASH, COLUMN_PEPPER, COLUMN_MFA };
 
 struct login {
     struct hash_job job;
     struct grant grant;
     const char *failure; /* why it fails whatever the password; NULL: it need not */
     bool known;          /* there is such an account */
-    bool opened;
+    bool second_factor;  /* and it has one */
+    struct challenge challenge;
+    enum { LOOKING, CHECKING, OPENING, WAITING, FAILED } state;
 };
 
 enum err login_ask(struct exchange *exchange)
@@ -49,6 +52,7 @@ static void choose_hash(struct login *login, const struct rows *rows, const stru
     } else {
         login->known = true;
         login->grant.account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
+        login->second_factor = rows_bool(rows, 0, COLUMN_MFA);
         if (!rows_is(rows, 0, COLUMN_STATE, "active"))
             login->failure = "account_disabled";
         if (rows_is(rows, 0, COLUMN_PEPPER, pepper_id(service->pepper)))
@@ -66,38 +70,32 @@ static enum err check_password(struct exchange *exchange, struct login *login)
     login->job = (struct hash_job){
         .kind = HASH_VERIFY, .password = password->bytes, .length = password->length};
     choose_hash(login, &exchange->query.rows, service_of(exchange));
+    login->state = CHECKING;
     return service_hash(exchange, &login->job);
 }
 
 static enum err record_failure(struct exchange *exchange, struct login *login)
 {
-    struct query *query = exchange_query(exchange, STATEMENT_LOGIN_FAILED);
-    const char *reason = login->failure != NULL ? login->failure : "wrong_password";
-
-    query_uuid(query, login->known ? &login->grant.account : NULL);
-    query_string(query, reason);
-    query_string(query, exchange->request.id);
-    query_inet(query, exchange->request.address);
-    log_event(LEVEL_WARNING, "authn_login_fail", log_str("request_id", exchange->request.id),
-        log_str("reason", reason), log_str("address", exchange->request.address));
-    return ERR_NONE;
+    return service_record_failure(exchange, login->known ? &login->grant.account : NULL,
+        login->failure != NULL ? login->failure : "wrong_password");
 }
 
-static enum err open_session(struct exchange *exchange, struct login *login)
+/* --- the session --- */
+
+enum err login_open_session(struct exchange *exchange, struct grant *grant, bool mfa)
 {
     const struct service *service = service_of(exchange);
     const struct config *config = service->config;
     struct query *query = exchange_query(exchange, STATEMENT_SESSION_OPEN);
     struct uuid session;
 
-    login->opened = true;
     uuid_v7(&session);
-    if (refresh_make(&service->refresh_key, &session, 0, &login->grant.refresh) != 0)
+    if (refresh_make(&service->refresh_key, &session, 0, &grant->refresh) != 0)
         return ERR_INTERNAL;
     query_uuid(query, &session);
-    query_uuid(query, &login->grant.account);
-    query_bytes(query, login->grant.refresh.hash, sizeof login->grant.refresh.hash);
-    query_bool(query, false);
+    query_uuid(query, &grant->account);
+    query_bytes(query, grant->refresh.hash, sizeof grant->refresh.hash);
+    query_bool(query, mfa);
     query_int4(query, config->session.idle_s);
     query_int4(query, config->session.absolute_s);
     query_inet(query, exchange->request.address);
@@ -106,34 +104,89 @@ static enum err open_session(struct exchange *exchange, struct login *login)
     return ERR_NONE;
 }
 
-static enum err logged_in(struct exchange *exchange, struct login *login)
+enum err login_session_opened(struct exchange *exchange, struct grant *grant)
 {
     const struct rows *rows = &exchange->query.rows;
     char account[UUID_SIZE], session[UUID_SIZE];
 
-    login->grant.refresh_expires_in = rows_int4(rows, 0, 0);
-    if (service_grant(exchange, &login->grant) != 0)
+    /* An account that was disabled in between gets no session. */
+    if (rows->count != 1)
+        return ERR_INVALID_CREDENTIALS;
+    grant->refresh_expires_in = rows_int4(rows, 0, 0);
+    if (service_grant(exchange, grant) != 0)
         return ERR_INTERNAL;
-    uuid_format(&login->grant.account, account);
-    uuid_format(&login->grant.refresh.session, session);
+    uuid_format(&grant->account, account);
+    uuid_format(&grant->refresh.session, session);
     log_event(LEVEL_INFO, "authn_login_success", log_str("request_id", exchange->request.id),
         log_str("account_id", account), log_str("session_id", session));
     return ERR_NONE;
+}
+
+/* --- the wait for the second factor --- */
+
+static enum err open_challenge(struct exchange *exchange, struct login *login)
+{
+    struct query *query;
+
+    if (challenge_make(&login->challenge) != 0)
+        return ERR_INTERNAL;
+    login->state = WAITING;
+    query = exchange_query(exchange, STATEMENT_LOGIN_CHALLENGE_OPEN);
+    query_uuid(query, &login->grant.account);
+    query_bytes(query, login->challenge.hash, sizeof login->challenge.hash);
+    query_int4(query, CHALLENGE_LIFETIME_S);
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+    return ERR_NONE;
+}
+
+static enum err challenge_opened(struct exchange *exchange, const struct login *login)
+{
+    struct json_out *json = &exchange->reply.json;
+    char account[UUID_SIZE];
+
+    json_open_object(json);
+    json_key(json, "mfa_required");
+    json_put_bool(json, true);
+    json_key(json, "mfa_token");
+    json_put_string(json, login->challenge.text);
+    json_key(json, "expires_in");
+    json_put_int(json, CHALLENGE_LIFETIME_S);
+    json_close_object(json);
+    uuid_format(&login->grant.account, account);
+    log_event(LEVEL_INFO, "authn_token_created", log_str("request_id", exchange->request.id),
+        log_str("account_id", account), log_str("entitlement", "second_factor"));
+    return ERR_NONE;
+}
+
+/* --- the password --- */
+
+static enum err checked(struct exchange *exchange, struct login *login)
+{
+    if (login->failure != NULL || !login->job.matched) {
+        login->state = FAILED;
+        return record_failure(exchange, login);
+    }
+    if (login->second_factor)
+        return open_challenge(exchange, login);
+    login->state = OPENING;
+    return login_open_session(exchange, &login->grant, false);
 }
 
 enum err login_next(struct exchange *exchange)
 {
     struct login *login = exchange->memory;
 
-    switch (exchange->step) {
-    case 1:
+    switch (login->state) {
+    case LOOKING:
         return check_password(exchange, login);
-    case 2:
-        return login->failure == NULL && login->job.matched ? open_session(exchange, login)
-                                                            : record_failure(exchange, login);
+    case CHECKING:
+        return checked(exchange, login);
+    case OPENING:
+        return login_session_opened(exchange, &login->grant);
+    case WAITING:
+        return challenge_opened(exchange, login);
     default:
-        /* An account that was disabled in between gets no session. */
-        return login->opened && exchange->query.rows.count == 1 ? logged_in(exchange, login)
-                                                                : ERR_INVALID_CREDENTIALS;
+        return ERR_INVALID_CREDENTIALS;
     }
 }

@@ -1,14 +1,19 @@
 /*
- * login.h: logging in.
+ * login.h: logging in with a password, and the session that a login opens.
  */
 #ifndef API_LOGIN_H
 #define API_LOGIN_H
 
+#include "auth/grant.h"
 #include "http/exchange.h"
 
 enum { login_fields_count = 2 };
 extern const struct field login_fields[login_fields_count];
 
 handler login_ask, login_next;
+
+/* Begins the query that opens a session for `grant->account`; then fills the reply. */
+enum err login_open_session(struct exchange *exchange, struct grant *grant, bool mfa);
+enum err login_session_opened(struct exchange *exchange, struct grant *grant);
 
 #endif

@@ -7,11 +7,14 @@
 #include "api/accounts.h"
 #include "api/api_keys.h"
 #include "api/login.h"
+#include "api/login_factor.h"
 #include "api/ops.h"
 #include "api/passwords.h"
 #include "api/pets.h"
 #include "api/resets.h"
+#include "api/second_factor.h"
 #include "api/sessions.h"
+#include "api/step_up.h"
 #include "api/users.h"
 #include "pool/scoreboard.h"
 
@@ -61,6 +64,20 @@ static const struct route table[] = {
         .body = BODY_NONE),
     ROUTE(POST, "/v1/auth/login", ROUTE_AUTH, PUBLIC, login_ask, login_next,
         BODY(JSON, login_fields)),
+    ROUTE(POST, "/v1/auth/login/second-factor", ROUTE_AUTH, PUBLIC, login_factor_ask,
+        login_factor_next, BODY(JSON, login_factor_fields)),
+    ROUTE(POST, "/v1/auth/step-up", ROUTE_AUTH, USER, step_up_ask, step_up_next,
+        BODY(JSON, step_up_fields)),
+    ROUTE(GET, "/v1/me/second-factor", ROUTE_AUTH, USER, second_factor_get, second_factor_got,
+        .body = BODY_NONE),
+    ROUTE(POST, "/v1/me/second-factor", ROUTE_AUTH, USER, second_factor_enrol,
+        second_factor_enrolled, .body = BODY_NONE, .step_up = true),
+    ROUTE(POST, "/v1/me/second-factor/confirm", ROUTE_AUTH, USER, second_factor_confirm,
+        second_factor_confirm_next, BODY(JSON, second_factor_fields)),
+    ROUTE(DELETE, "/v1/me/second-factor", ROUTE_AUTH, USER, second_factor_remove,
+        second_factor_removed, .body = BODY_NONE, .step_up = true),
+    ROUTE(POST, "/v1/me/recovery-codes", ROUTE_AUTH, USER, second_factor_renew_codes,
+        second_factor_codes_renewed, .body = BODY_NONE, .step_up = true),
     ROUTE(POST, "/v1/auth/refresh", ROUTE_AUTH, PUBLIC, sessions_refresh, sessions_refreshed,
         BODY(JSON, sessions_refresh_fields)),
     ROUTE(POST, "/v1/auth/logout", ROUTE_AUTH, USER, sessions_logout, sessions_logged_out,

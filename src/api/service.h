@@ -1,10 +1,11 @@
 /*
  * service.h: what the handlers of a pool share: made once a worker, borrowed by every request; and
- * the few things that several resources do with it.
+ * what several resources do with it.
  */
 #ifndef API_SERVICE_H
 #define API_SERVICE_H
 
+#include "auth/factor.h"
 #include "auth/grant.h"
 #include "auth/hasher.h"
 #include "auth/link.h"
@@ -22,6 +23,7 @@ struct service {
     struct hasher *hasher;           /* auth pool only */
     struct server_key refresh_key;   /* auth pool only */
     struct server_key link_key;      /* the same, when mail is sent */
+    struct seal *seal;               /* of second factors; auth pool only */
     int listen_fd;                   /* of the pool, for its queue depth; -1 unknown */
 };
 
@@ -47,5 +49,34 @@ void service_accepted(struct exchange *exchange);
 
 /* A link that is not good: logs it; returns ERR_LINK_INVALID. */
 enum err service_link_refused(const struct exchange *exchange, const char *purpose);
+
+/* --- second factors: service_factor.c --- */
+
+/* Whether exactly one of the fields first..last was given; `names` names them for people. */
+enum err service_one_given(struct exchange *exchange, int first, int last, const char *names);
+
+/* ERR_VALIDATION_FAILED, with what is wrong at `pointer`. */
+enum err service_wrong_code(struct exchange *exchange, const char *pointer);
+
+/*
+ * Checks a one-time code of an account against the only row of the query, where secret, key_id,
+ * last_step and wait_s are the columns from `column` on. ERR_NONE, and what to store in `accepted`;
+ * or what to answer, and in `*reason` what to record (NULL: a fault of the service, logged
+ * already).
+ */
+enum err service_check_code(struct exchange *exchange, const struct uuid *account, int column,
+    const struct text *code, struct factor_accepted *accepted, const char **reason);
+
+/* Binds step, secret and key_id; the last two are null unless the secret was sealed anew. */
+void service_bind_accepted(
+    struct exchange *exchange, struct query *query, const struct factor_accepted *accepted);
+
+/* Begins the query that records a failed proof of identity, and logs it. NULL: nobody's account. */
+enum err service_record_failure(
+    struct exchange *exchange, const struct uuid *account, const char *reason);
+
+/* Logs what was changed of an account, such as second_factor=removed. */
+void service_log_user_updated(
+    struct exchange *exchange, const struct uuid *account, const char *what, const char *how);
 
 #endif

@@ -4,10 +4,7 @@
  * a row says exactly what was sealed, or nothing.
  */
 /* Before base.h: OpenSSL's headers use names that it poisons. */
-#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 
 #include "auth/seal.h"
 
@@ -18,30 +15,11 @@ enum { NONCE_SIZE = 12, TAG_SIZE = 16 };
 _Static_assert(SEAL_OVERHEAD == NONCE_SIZE + TAG_SIZE, "a nonce and a tag are added");
 
 struct seal {
-    struct seal_key current;
-    struct seal_key previous; /* its id is empty: there is none */
+    struct server_key current;
+    struct server_key previous; /* its id is empty: there is none */
 };
 
-int seal_derive(
-    struct seal_key *key, const char *id, const void *line, size_t length, const char *purpose)
-{
-    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
-    EVP_KDF_CTX *context = kdf == NULL ? NULL : EVP_KDF_CTX_new(kdf);
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)(uintptr_t) "SHA256", 0),
-        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)(uintptr_t)line, length),
-        OSSL_PARAM_construct_octet_string(
-            OSSL_KDF_PARAM_INFO, (void *)(uintptr_t)purpose, strlen(purpose)),
-        OSSL_PARAM_construct_end()};
-    int done = context == NULL ? 0 : EVP_KDF_derive(context, key->bytes, SEAL_KEY_SIZE, params);
-
-    EVP_KDF_CTX_free(context);
-    EVP_KDF_free(kdf);
-    snprintf(key->id, sizeof key->id, "%s", id);
-    return done == 1 ? 0 : -1;
-}
-
-struct seal *seal_new(const struct seal_key *current, const struct seal_key *previous)
+struct seal *seal_new(const struct server_key *current, const struct server_key *previous)
 {
     struct seal *seal = calloc(1, sizeof *seal);
 
@@ -50,6 +28,20 @@ struct seal *seal_new(const struct seal_key *current, const struct seal_key *pre
     seal->current = *current;
     if (previous != NULL)
         seal->previous = *previous;
+    return seal;
+}
+
+struct seal *seal_read(
+    const char *current, const char *previous, const char *purpose, char *error, size_t size)
+{
+    struct server_key keys[2];
+    struct seal *seal = NULL;
+    bool two = previous[0] != '\0';
+
+    if (server_key_read(current, purpose, &keys[0], error, size) == 0 &&
+        (!two || server_key_read(previous, purpose, &keys[1], error, size) == 0))
+        seal = seal_new(&keys[0], two ? &keys[1] : NULL);
+    explicit_bzero(keys, sizeof keys);
     return seal;
 }
 
@@ -68,7 +60,7 @@ const char *seal_key_id(const struct seal *seal)
 
 /* A cipher that has been given key, nonce, and what is authenticated along. NULL: it failed. */
 static EVP_CIPHER_CTX *begin(
-    const struct seal_key *key, const uint8_t *nonce, const struct uuid *account, bool encrypt)
+    const struct server_key *key, const uint8_t *nonce, const struct uuid *account, bool encrypt)
 {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     int written;
@@ -101,9 +93,9 @@ int seal_close(const struct seal *seal, const struct uuid *account, const void *
     return done ? 0 : -1;
 }
 
-static const struct seal_key *find(const struct seal *seal, const char *id, size_t length)
+static const struct server_key *find(const struct seal *seal, const char *id, size_t length)
 {
-    const struct seal_key *const keys[] = {&seal->current, &seal->previous};
+    const struct server_key *const keys[] = {&seal->current, &seal->previous};
 
     for (size_t i = 0; i < countof(keys); i++)
         if (length > 0 && strlen(keys[i]->id) == length && memcmp(keys[i]->id, id, length) == 0)
@@ -114,7 +106,7 @@ static const struct seal_key *find(const struct seal *seal, const char *id, size
 enum seal_result seal_open(const struct seal *seal, const struct uuid *account, const char *id,
     size_t id_length, const void *sealed, size_t sealed_length, void *secret, size_t length)
 {
-    const struct seal_key *key = find(seal, id, id_length);
+    const struct server_key *key = find(seal, id, id_length);
     const uint8_t *nonce = sealed;
     const uint8_t *text = nonce + NONCE_SIZE;
     uint8_t tag[TAG_SIZE];

@@ -9,30 +9,25 @@
 #ifndef AUTH_SEAL_H
 #define AUTH_SEAL_H
 
-#include "base/base.h"
+#include "auth/server_key.h"
 #include "base/uuid.h"
 
-enum {
-    SEAL_KEY_SIZE = 32,
-    SEAL_ID_SIZE = 16 + 1, /* of the text that names a key, at most, with its NUL */
-    SEAL_OVERHEAD = 12 + 16,
-};
-
-/* The key of a purpose, from one line of a secret file. */
-struct seal_key {
-    char id[SEAL_ID_SIZE];
-    uint8_t bytes[SEAL_KEY_SIZE];
-};
-
-/* Derives the key by HKDF-SHA-256; `purpose` is its info. -1 when the library fails. */
-int seal_derive(
-    struct seal_key *key, const char *id, const void *line, size_t length, const char *purpose);
+enum { SEAL_OVERHEAD = 12 + 16 };
 
 /* The current key seals; it and the previous one open. */
 struct seal;
 
-/* Copies the keys; `previous` may be NULL. Caller frees (which wipes); NULL is allowed there. */
-struct seal *seal_new(const struct seal_key *current, const struct seal_key *previous);
+/* Copies the keys; `previous` may be NULL. Caller frees (which wipes). */
+struct seal *seal_new(const struct server_key *current, const struct server_key *previous);
+
+/*
+ * The same with the keys for a purpose from two files (see server_key_read); the path of the
+ * previous one may be empty. NULL on an error, with one line for people in `error`.
+ */
+struct seal *seal_read(
+    const char *current, const char *previous, const char *purpose, char *error, size_t size);
+
+/* NULL is allowed. */
 void seal_free(struct seal *seal);
 
 /* The id of the current key. What has another one should be sealed again. */

@@ -63,6 +63,9 @@ struct config {
     } session;
     struct {
         bool required;
+        const char *issuer;
+        const char *key_file;
+        const char *previous_key_file;
     } mfa;
     struct {
         int bcrypt_cost;

@@ -116,6 +116,17 @@ static bool check_lifetimes(struct check *check)
     return true;
 }
 
+/* The Key URI format has a colon between issuer and account. */
+static bool check_issuer(struct check *check)
+{
+    const struct config *c = check->config;
+
+    if (strchr(c->mfa.issuer, ':') != NULL)
+        return broken(check, AT(mfa.issuer), AT(mfa.issuer),
+            "mfa.issuer: \"%s\" has a colon, which authenticator apps do not allow", c->mfa.issuer);
+    return true;
+}
+
 static bool check_secrets(struct check *check)
 {
     const struct config *c = check->config;
@@ -130,6 +141,9 @@ static bool check_secrets(struct check *check)
             serves(c, "auth"), serves(c, "auth")},
         {"session.refresh_key_file", c->session.refresh_key_file, AT(session.refresh_key_file),
             serves(c, "auth"), serves(c, "auth")},
+        {"mfa.key_file", c->mfa.key_file, AT(mfa.key_file), serves(c, "auth"), serves(c, "auth")},
+        {"mfa.previous_key_file", c->mfa.previous_key_file, AT(mfa.previous_key_file),
+            serves(c, "auth"), false},
         {"password.pepper_file", c->password.pepper_file, AT(password.pepper_file),
             serves(c, "auth"), serves(c, "auth")},
         {"mail.link_key_file", c->mail.link_key_file, AT(mail.link_key_file), serves(c, "auth"),
@@ -211,7 +225,7 @@ bool config_check(const struct config *config, size_t fault[2], char *problem, s
     if (serves(config, "mail"))
         return check_sender(&check);
     return check_sockets(&check) && check_timeouts(&check) && check_lifetimes(&check) &&
-           check_secrets(&check);
+           check_issuer(&check) && check_secrets(&check);
 }
 
 /* Whether a variable is named like a secret of ours: PETS_..., ending in one of these words. */

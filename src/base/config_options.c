@@ -112,6 +112,12 @@ const struct config_option config_options[] = {
 
 {"mfa", "required", CONFIG_BOOL, AT(mfa.required), "on", 0, 0, "", NULL, RELOAD,
     "whether an administrator must have used a second factor; without one he is a user"},
+{"mfa", "issuer", CONFIG_STRING, AT(mfa.issuer), "pets-api", 1, 64, "", NULL, RELOAD,
+    "name of the service in authenticator apps"},
+{"mfa", "key_file", CONFIG_SECRET, AT(mfa.key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the key that secrets of second factors are sealed with; pool auth only"},
+{"mfa", "previous_key_file", CONFIG_SECRET, AT(mfa.previous_key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the key before it: what it sealed is read, and sealed anew when used; pool auth only"},
 
 {"password", "bcrypt_cost", CONFIG_INT, AT(password.bcrypt_cost), "12", 10, 15, "", NULL, RELOAD,
     "cost of hashing a password: one more doubles the time"},

@@ -10,8 +10,10 @@
 enum {
     OID_BOOL = 16,
     OID_BYTEA = 17,
+    OID_INT8 = 20,
     OID_INT4 = 23,
     OID_TEXT = 25,
+    OID_BYTEA_ARRAY = 1001,
     OID_DATE = 1082,
     OID_INT4_ARRAY = 1007,
     OID_TEXT_ARRAY = 1009,
@@ -91,6 +93,13 @@ void query_int4(struct query *query, int32_t value)
     bind(query, OID_INT4, big_endian(query->arena, value), 4, 1);
 }
 
+void query_int8(struct query *query, int64_t value)
+{
+    uint64_t bytes = htobe64((uint64_t)value);
+
+    bind(query, OID_INT8, arena_copy(query->arena, &bytes, sizeof bytes), sizeof bytes, 1);
+}
+
 void query_date(struct query *query, int32_t days_since_2000)
 {
     bind(query, OID_DATE, big_endian(query->arena, days_since_2000), 4, 1);
@@ -125,7 +134,8 @@ static char *put_array_head(char *at, unsigned type, size_t count)
     return at;
 }
 
-void query_text_array(struct query *query, const struct text *texts, size_t count)
+static void bind_array(
+    struct query *query, unsigned type, unsigned item_type, const struct text *texts, size_t count)
 {
     size_t size = 20;
     char *value, *at;
@@ -133,13 +143,23 @@ void query_text_array(struct query *query, const struct text *texts, size_t coun
     for (size_t i = 0; i < count; i++)
         size += 4 + texts[i].length;
     value = arena_alloc(query->arena, size);
-    at = put_array_head(value, OID_TEXT, count);
+    at = put_array_head(value, item_type, count);
     for (size_t i = 0; i < count; i++) {
         at = put_u32(at, texts[i].length);
         memcpy(at, texts[i].bytes, texts[i].length);
         at += texts[i].length;
     }
-    bind(query, OID_TEXT_ARRAY, value, (size_t)(at - value), 1);
+    bind(query, type, value, (size_t)(at - value), 1);
+}
+
+void query_text_array(struct query *query, const struct text *texts, size_t count)
+{
+    bind_array(query, OID_TEXT_ARRAY, OID_TEXT, texts, count);
+}
+
+void query_bytes_array(struct query *query, const struct text *values, size_t count)
+{
+    bind_array(query, OID_BYTEA_ARRAY, OID_BYTEA, values, count);
 }
 
 void query_int4_array(struct query *query, const int32_t *values, size_t count)

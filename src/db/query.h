@@ -65,6 +65,7 @@ void query_text(struct query *query, const char *text, size_t length);
 void query_string(struct query *query, const char *string); /* NULL: SQL null */
 void query_bool(struct query *query, bool value);
 void query_int4(struct query *query, int32_t value);
+void query_int8(struct query *query, int64_t value);
 /* bytea; the bytes are borrowed. NULL: SQL null. */
 void query_bytes(struct query *query, const void *bytes, size_t length);
 void query_date(struct query *query, int32_t days_since_2000);
@@ -76,6 +77,7 @@ struct text {
     size_t length;
 };
 void query_text_array(struct query *query, const struct text *texts, size_t count);
+void query_bytes_array(struct query *query, const struct text *values, size_t count);
 void query_int4_array(struct query *query, const int32_t *values, size_t count);
 
 #endif

@@ -55,6 +55,11 @@ bool rows_is(const struct rows *rows, int row, int column, const char *string)
     return length == strlen(string) && memcmp(text, string, length) == 0;
 }
 
+const uint8_t *rows_bytes(const struct rows *rows, int row, int column, size_t *length)
+{
+    return (const uint8_t *)rows_text(rows, row, column, length);
+}
+
 bool rows_bool(const struct rows *rows, int row, int column)
 {
     return cell_at(rows, row, column, 1)->bytes[0] != 0;

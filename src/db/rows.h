@@ -28,6 +28,9 @@ const char *rows_text(const struct rows *rows, int row, int column, size_t *leng
 /* Compares text with a string. */
 bool rows_is(const struct rows *rows, int row, int column, const char *string);
 
+/* bytea; borrowed. */
+const uint8_t *rows_bytes(const struct rows *rows, int row, int column, size_t *length);
+
 bool rows_bool(const struct rows *rows, int row, int column);
 int32_t rows_int4(const struct rows *rows, int row, int column);
 int64_t rows_int8(const struct rows *rows, int row, int column);

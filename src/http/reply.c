@@ -60,6 +60,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     const struct err_info *info = err_info(err);
     const char *allow = reply->allow;
     const char *own_challenge = reply->challenge;
+    int own_retry_after = reply->retry_after;
     struct arena *arena = reply->body.arena;
     struct json_out *json = &reply->json;
     bool media = err == ERR_UNSUPPORTED_MEDIA_TYPE;
@@ -72,7 +73,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     reply->allow = err == ERR_METHOD_NOT_ALLOWED ? allow : NULL;
     reply->status = info->status;
     reply->content_type = "application/problem+json";
-    reply->retry_after = info->retry_after;
+    reply->retry_after = own_retry_after > 0 ? own_retry_after : info->retry_after;
     if (info->status == 401 || err == ERR_INSUFFICIENT_SCOPE)
         reply->challenge = own_challenge != NULL ? own_challenge : challenge(err);
     json_open_object(json);

@@ -24,7 +24,7 @@ struct reply {
     const char *cache_control; /* NULL: the web server says no-store */
     const char *vary;
     int32_t version; /* rendered as ETag; 0: none */
-    int retry_after; /* seconds; 0: none */
+    int retry_after; /* seconds; 0: that of the error, or none */
 };
 
 void reply_init(struct reply *reply, struct arena *arena);

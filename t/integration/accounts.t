@@ -162,7 +162,7 @@ subtest 'logging in' => sub {
 };
 
 subtest 'what acts on the next request' => sub {
-    my $eve = $service->user;
+    my $eve = $service->user->enrol;    # an administrator must have a second factor
     everywhere($eve, '200', 'as usual');
     $root->do(q{update pets.account set state = 'disabled' where id = ?}, undef, $eve->id);
     everywhere($eve, '401 session_ended', 'disabled');

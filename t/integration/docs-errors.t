@@ -35,10 +35,10 @@ while ($titles =~ m{/\.problem/([a-z_]+) "([^"]+)"}g) {
 is_deeply \%docs, \%code, 'the sections are those of the codes';
 
 my %in_errors;
-for my $file (map { src() . "/src/http/$_.c" } qw(field request exchange)) {
+for my $file ((map { src() . "/src/http/$_.c" } qw(field request exchange)), glob src() . '/src/api/*.c') {
     my $source = slurp($file);
     $in_errors{$1} = 1 while $source =~ /\bwrong\([^,]+,\s*"([a-z_]+)"/g;
-    $in_errors{$1} = 1 while $source =~ /\bviolation_add\([^"]*(?:""[^"]*)?"([a-z_]+)",\s*"/g;
+    $in_errors{$1} = 1 while $source =~ /\bviolation_add\([^"]*(?:"[^"]*"[^"]*)?"([a-z_]+)",\s*"/g;
 }
 my ($section) = $docs =~ /^### validation_failed\n(.*?)^## /ms;
 my %explained = map { $_ => 1 } map { /`([a-z_]+)`/g } map { (split /\|/)[1] } grep { /^\| `/ } split /\n/, $section;

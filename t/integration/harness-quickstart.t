@@ -1,8 +1,10 @@
 # ./quickstart as a newcomer meets it: it starts, shows, waits and stops; says so when it runs already; finds its
 # data again; and leaves nothing running, however it ends. Built programs are taken as they are.
 use v5.36;
+use Encode qw(decode);
 use Pets::Client;
 use Pets::Env qw(children_of free_port process_gone run slurp spawn spew src test_dir wait_until);
+use Pets::Totp;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -51,27 +53,36 @@ subtest 'the command line' => sub {
 my ($process, $out) = running();
 my @pids = tree($process->pid);
 my $text = slurp($out);
-my %said = map { $_ => $text =~ /^\s*\Q$_\E\s+(.*)$/m } 'Address', 'CA file', 'Administrator', 'Status pages';
+my %said = map { $_ => $text =~ /^\s*\Q$_\E\s+(.*)$/m } 'Address', 'CA file', 'Administrator', 'Second factor', 'Status pages';
 my ($email, $password) = ($said{Administrator} // '') =~ /\A(\S+), password (\S+)/;
+my $app    = Pets::Totp->from_uri($said{'Second factor'} // '');
 my $client = Pets::Client->new(url => $said{Address}, ca => $said{'CA file'});
-my $pets;
+my ($pets, $admin);
 
 subtest 'what it says is true' => sub {
     like $text, qr/^All \d+ answers are as they should be\.$/m, 'the tour went well' or diag $text;
     is $said{Address}, "https://localhost:$port", 'the port asked for';
     is $client->get('/v1/pets')->status, 401, 'it answers';
-    my $admin = $client->login($email, $password);
-    $pets = $admin->get('/v1/pets', query => { limit => 100 })->json->{items};
-    cmp_ok scalar @$pets, '>=', 3, 'the administrator sees pets';
-    for my $page (split ' ', $said{'Status pages'}) {
-        my ($status, $answer) = run(['curl', '-qsS', '-H', 'Accept: application/json', $page]);
-        ok $status == 0 && $answer =~ /\A\{/, "$page answers";
-    }
     my ($commands) = $text =~ /Try it:\n\n(.*?)\n\n/s;
     my ($status, $tried, $err) = run(['sh', '-c', $commands]);
     like $tried, qr/\A\{"items":\[\{/, 'what it tells to try works' or diag "$commands\n$err";
-    is((stat "$instance/admin.password")[2] & 0777, 0600, 'the password is for its owner only');
+    like decode('UTF-8', $text), qr/^ +[\x{2580}-\x{259f} ]{20,}$/m, 'the second factor is shown as a QR code, too';
+    is answer_of($email, $password), 'mfa_required', 'the password alone is not enough';
+    $admin = $client->login($email, $password, $app);
+    $pets = $admin->get('/v1/pets', query => { limit => 100 })->json->{items};
+    cmp_ok scalar @$pets, '>=', 3, 'the administrator sees pets';
+    for my $page (split ' ', $said{'Status pages'}) {
+        my ($failed, $answer) = run(['curl', '-qsS', '-H', 'Accept: application/json', $page]);
+        ok $failed == 0 && $answer =~ /\A\{/, "$page answers";
+    }
+    is((stat "$instance/admin.$_")[2] & 0777, 0600, "the $_ is for its owner only") for qw(password totp);
 };
+
+# What a login with the password alone answers: the one key that is true.
+sub answer_of ($email, $password) {
+    my $json = $client->post('/v1/auth/login', { email => $email, password => $password })->json;
+    return join ' ', grep { ref $json->{$_} && $json->{$_} } sort keys %$json;
+}
 
 subtest 'started twice' => sub {
     my $from = time;
@@ -109,8 +120,8 @@ for my $case (
     subtest $name => sub {
         my ($process, $out) = running();
         my @pids = tree($process->pid);
-        my $again = Pets::Client->new(url => $said{Address}, ca => $said{'CA file'});
-        is $again->login($email, $password)->get("/v1/pets/$pets->[0]{id}")->status, 200, 'the same administrator, the same pets';
+        my $again = $admin->with_token($admin->token);
+        is $again->get("/v1/pets/$pets->[0]{id}")->status, 200, 'the same administrator, the same session, the same pets';
         $do->($process);
         is $process->wait(60), $status, "ends with $status" or diag slurp($out);
         nothing_left($name, @pids);

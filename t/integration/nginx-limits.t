@@ -41,6 +41,8 @@ subtest rates => sub {
 
     is statuses(5, POST => '/v1/auth/login', $two), '200 200 200 429 429', 'auth: one and a burst of two';
     is statuses(2, POST => '/v1/auth/register', $two), '429 429', 'together, not each route';
+    is statuses(1, $_->@*, $two), '429', "and so is $_->[0] $_->[1]"
+        for [PUT => '/v1/me/password'], [POST => '/v1/me/second-factor'], [POST => '/v1/me/second-factor/confirm'], [POST => '/v1/me/recovery-codes'];
     is statuses(7, GET => '/v1/pets', $two), '200 200 200 200 200 429 429', 'what was refused was not counted elsewhere';
     is statuses(3, GET => '/v1/pets', $three), '200 200 200', 'another client is not concerned';
     is statuses(20, GET => '/nowhere', $one), join(' ', (404) x 20), 'what is no route costs nobody anything';

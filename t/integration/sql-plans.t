@@ -21,7 +21,13 @@ $super->do(q{
     insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at)
     select pg_temp.key(10000 + n), pg_temp.key(n), sha256(n::text::bytea), now() + interval '1 h', now() + interval '1 d' from generate_series(1, 4000) n;
     insert into pets.credential (account_id, hash, pepper_id)
-    select pg_temp.key(n), repeat('x', 60), 'p' from generate_series(1, 4000) n});
+    select pg_temp.key(n), repeat('x', 60), 'p' from generate_series(1, 4000) n;
+    insert into pets.totp (account_id, secret, key_id, confirmed_at)
+    select id, sha512(id::text::bytea), 'k', now() from pets.account;
+    insert into pets.recovery_code (account_id, hash, batch)
+    select id, sha256(n::text::bytea), 0 from pets.account, generate_series(1, 10) n;
+    insert into pets.login_challenge (token_hash, account_id, expires_at)
+    select sha256(id::text::bytea), id, now() + interval '1 d' from pets.account});
 $super->do(q{
     insert into pets.pet (id, owner_id, name, species, weight_grams, microchip, tags)
     select pg_temp.key(100000 + n), case when n % 5 = 0 then $1::uuid when n % 5000 = 1 then $2::uuid else pg_temp.key(1 + n * 7 % 4000) end,
@@ -113,12 +119,32 @@ for my $statistics ('without statistics', 'with statistics') {
     plan_ok "$statistics: pet_update", plan_of('pets_api', $ann, 'pet_update', id => $id, if_versions => [1], mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: pet_update by an ADMIN", plan_of('pets_api', $ada, 'pet_update', id => $id, mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
-    plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey'], rows => 1;
+    plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey', 'totp_pkey'], rows => 1;
     plan_ok "$statistics: account_me", plan_of('pets_auth', $ann, 'account_me'), used => ['account_pkey'], rows => 1;
     plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, session_terms()), used => ['account_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}, scope => 'this', reason => 'logout'), used => ['session_account_id_idx'], rows => 1, buffers => 100;
     plan_ok "$statistics: session_list", plan_of('pets_auth', $ann, 'session_list', session_id => $ann->{session}, limit => 21), used => ['session_account_id_idx'], rows => 1, buffers => 20;
-    plan_ok "$statistics: credential_own", plan_of('pets_auth', $ann, 'credential_own'), used => ['account_pkey', 'credential_pkey'], rows => 1, buffers => 20;
+    plan_ok "$statistics: credential_own", plan_of('pets_auth', $ann, 'credential_own'), used => ['account_pkey', 'credential_pkey', 'totp_pkey'], rows => 1, buffers => 20;
+    my %challenge = (token_hash => $super->selectrow_array(q{select '\x' || encode(sha256($1::text::bytea), 'hex')}, undef, $ann->{id}));
+    my %code      = (step => 7, secret => undef, key_id => undef);
+    my %recovery  = (hash => $super->selectrow_array(q{select '\x' || encode(sha256('3'::bytea), 'hex')}));
+    my @hashes    = (hashes => [map { '"\\\\x' . sprintf('%064x', $_) . '"' } 1 .. 10]);
+    my %session   = (session_id => $ann->{session});
+    my $waiting   = sub ($name, $rows, $used, %argument) { plan_ok "$statistics: $name", plan_of('pets_auth', undef, "login_challenge_$name", %challenge, %argument), used => $used, rows => $rows, buffers => 100 };
+    my $own       = sub ($name, $rows, $used, %argument) { plan_ok "$statistics: $name", plan_of('pets_auth', $ann, $name, %argument), used => $used, rows => $rows, buffers => 200 };
+    $waiting->('open', 1, ['login_challenge_account_id_idx'], account_id => $ben->{id}, token_hash => '\x' . '1' x 64, lifetime_s => 300);
+    $waiting->('try', 1, ['login_challenge_pkey', 'totp_pkey', 'totp_pkey'], by_code => 1);
+    $waiting->('code', 1, ['login_challenge_pkey', 'login_challenge_pkey', 'totp_pkey'], %code);
+    $waiting->('recovery', 1, ['login_challenge_pkey', 'login_challenge_pkey', 'recovery_code_pkey', 'totp_pkey'], %recovery);
+    $own->('totp_enrol', 0, [], secret => '\x' . '1' x 96, key_id => 'k');
+    $own->('totp_try', 1, ['totp_pkey', 'totp_pkey'], confirmed => 1);
+    $own->('totp_confirm', 0, ['session_pkey', 'totp_pkey'], %session, step => 7, @hashes);
+    $own->('second_factor_get', 1, ['recovery_code_pkey', 'totp_pkey']);
+    $own->('second_factor_remove', 1, ['session_account_id_idx', 'totp_pkey']);
+    $own->('recovery_codes_renew', 1, ['recovery_code_pkey', 'totp_pkey'], @hashes);
+    $own->('step_up_code', 1, ['session_pkey', 'totp_pkey'], %session, %code);
+    $own->('step_up_recovery', 1, ['recovery_code_pkey', 'session_pkey', 'totp_pkey'], %session, %recovery);
+    $own->('step_up_password', 0, ['credential_pkey', 'session_pkey', 'totp_pkey'], %session, hash => '$2b$12$' . 'x' x 53);
     plan_ok "$statistics: password_change", plan_of('pets_auth', $ann, 'password_change', session_id => $ann->{session}, old_hash => '$2b$12$' . 'x' x 53, hash => 'y' x 60, pepper_id => 'p'), used => ['credential_pkey', 'session_account_id_idx', 'session_account_id_idx'], rows => 1, buffers => 100;
 }
 

@@ -8,7 +8,7 @@ use Test::More;
 my $service = Pets::Service->new->start;
 my $root    = $service->database->dbh;
 my $admin   = $service->admin;
-my $ann     = $service->user(email => 'ann.lee@example.org', display_name => 'Ann Lee');
+my $ann     = $service->user(email => 'ann.lee@example.org', display_name => 'Ann Lee')->enrol;    # she will be an administrator
 
 sub outcome ($reply) { return join ' ', $reply->status, $reply->code || () }
 
@@ -115,22 +115,18 @@ subtest 'a fresh proof' => sub {
     is outcome($ann->get('/v1/me')), '200', 'nothing has happened';
 };
 
-$root->disconnect;
-$service->stop;
-
 subtest 'the second factor' => sub {
-    my $strict = Pets::Service->new(dir => Pets::Env::test_dir() . '/strict', config => { both => { mfa => { required => 'on' } } })->start;
-    my $root   = $strict->database->dbh;
-    my $admin  = $strict->admin;
-    my $pet    = $strict->pet($strict->user);
+    $service->add_user('root@example.org', 'the password of root', '--admin');
+    my $admin = $service->client->login('root@example.org', 'the password of root');
+    my $pet   = $service->pet($service->user);
     is outcome($admin->get('/v1/users')), '403 mfa_required', 'an administrator without it may not';
     is outcome($admin->get("/v1/pets/$pet->{id}")), '404 not_found', "nor see another's pet";
     is outcome($admin->get('/v1/pets?owner_id=' . $pet->{owner_id})), '403 forbidden', 'nor list them';
     is outcome($admin->get('/v1/me')), '200', 'but is a user';
-    $root->do('update pets.session set mfa = true where id = ?', undef, $admin->session_id);
+    $admin->enrol;
     is outcome($admin->get('/v1/users')), '200', 'with it: all of it';
     is outcome($admin->get("/v1/pets/$pet->{id}")), '200', "also another's pet";
-    $root->disconnect;
 };
 
+$root->disconnect;
 done_testing;

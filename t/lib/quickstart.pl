@@ -22,7 +22,7 @@ use Time::HiRes qw(sleep time);
 use constant { PR_SET_PDEATHSIG => 1, PR_SET_CHILD_SUBREAPER => 36, FIRST_PORT => 8443 };
 
 my %option;
-GetOptions(\%option, 'once', 'port=i') or exit 2;
+GetOptions(\%option, 'once', 'port=i', 'code') or exit 2;
 my $src      = $ENV{PETS_SRC}      // die "run ./quickstart\n";
 my $shown    = $ENV{PETS_SHOWN}    // $src;
 my $instance = $ENV{PETS_INSTANCE} // "$src/var/quickstart";
@@ -32,7 +32,16 @@ my ($bold, $dim, $red, $green, $cyan, $plain) = $colour ? ("\e[1m", "\e[2m", "\e
 binmode $_, ':encoding(UTF-8)' for *STDOUT, *STDERR;
 $| = 1;
 
-exit front();
+exit($option{code} ? code() : front());
+
+# What the administrator's authenticator app would say now.
+sub code () {
+    require Pets::Totp;
+    my $uri = content("$instance/admin.totp") or die "there is no administrator yet: start ./quickstart first\n";
+    my $app = Pets::Totp->from_uri($uri);
+    print $app->code_of($app->now), "\n";
+    return 0;
+}
 
 # --- the two processes ----------------------------------------------------------------------------------
 
@@ -162,7 +171,7 @@ sub step ($name, $what, $do) {
 
 sub start () {
     my $port = choose_port();
-    step secrets => 'certificate, signing key, pepper', sub {
+    step secrets => 'certificate, keys, pepper', sub {
         $service = Pets::Service->new(
             dir      => $instance,
             keep     => 1,
@@ -195,7 +204,7 @@ sub port_is_free ($port) {
     return !!IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 1, ReuseAddr => 1);
 }
 
-# The administrator's password is made once and kept; so are the first pets.
+# The administrator's password and second factor are made once and kept; so are the first pets.
 sub make_data () {
     my $admin = $service->administrator;
     return if $admin->get('/v1/pets', query => { limit => 1 })->json->{items}->@*;
@@ -404,10 +413,20 @@ sub outside ($path) {
     return $path =~ s{\A\Q$src\E(?=/)}{$shown}r;
 }
 
+# For the terminal, indented; nothing when qrencode is not there.
+sub qr_code ($text) {
+    require Pets::Env;
+    return '' if !Pets::Env::find_program('qrencode');
+    my ($status, $out) = Pets::Env::run(['qrencode', '-t', $colour ? 'ANSIUTF8' : 'UTF8', '-m', '2', '-o', '-'], stdin => $text);
+    return $status ? '' : decode('UTF-8', $out) =~ s/^/    /gmr =~ s/\s+\z//r;
+}
+
 sub explain () {
     my $admin = $service->administrator;
     my $ops   = $service->ops_url;
-    my ($email, $file) = ($admin->email, outside($service->dir . '/admin.password'));
+    my ($email, $file, $app_file) = ($admin->email, map { outside($service->administrator_file($_)) } qw(password totp));
+    my $code = outside("$src/quickstart") . ' --code';
+    $code = "PETS_INSTANCE=$instance $code" if $instance ne "$src/var/quickstart";
     print <<~"END";
 
         ${bold}It is running.${plain}
@@ -416,14 +435,22 @@ sub explain () {
           CA file        $shell{CA}
           Administrator  $email, password @{[ $admin->password ]}
                          (also in $file)
+          Second factor  @{[ $admin->app->uri ]}
+                         (also in $app_file; for an authenticator app, as QR code:)
+
+        @{[ qr_code($admin->app->uri) ]}
+
           Status pages   $ops/api/status  $ops/auth/status
           Logs           @{[ outside($service->dir) ]}
 
           Try it:
 
             CA=$shell{CA} API=@{[ $service->url ]}
-            TOKEN=\$(curl -sS --cacert "\$CA" "\$API/v1/auth/login" -H 'Content-Type: application/json' \\
-              -d '{"email":"$email","password":"@{[ $admin->password ]}"}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
+            CODE=\$($code)    # or what the app says
+            MFA=\$(curl -sS --cacert "\$CA" "\$API/v1/auth/login" -H 'Content-Type: application/json' \\
+              -d '{"email":"$email","password":"@{[ $admin->password ]}"}' | sed 's/.*"mfa_token":"\\([^"]*\\)".*/\\1/')
+            TOKEN=\$(curl -sS --cacert "\$CA" "\$API/v1/auth/login/second-factor" -H 'Content-Type: application/json' \\
+              -d '{"mfa_token":"'"\$MFA"'","code":"'"\$CODE"'"}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
             curl -sS --cacert "\$CA" "\$API/v1/pets" -H "Authorization: Bearer \$TOKEN"
 
           Ctrl-C stops everything.

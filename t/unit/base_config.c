@@ -148,7 +148,16 @@ static const struct {
     {AUTH, "%s: token.signing_key_file: is missing"},
     {AUTH "signing_key_file = /etc/pets/key.pem\n", "%s: session.refresh_key_file: is missing"},
     {AUTH "signing_key_file = /etc/pets/key.pem\n[session]\nrefresh_key_file = /etc/pets/refresh\n",
+        "%s: mfa.key_file: is missing"},
+    {AUTH "signing_key_file = /etc/pets/key.pem\n[session]\nrefresh_key_file = /etc/pets/refresh\n"
+          "[mfa]\nkey_file = /etc/pets/mfa\n",
         "%s: password.pepper_file: is missing"},
+    {API "[mfa]\nkey_file = /etc/pets/mfa\n",
+        "%s:8: mfa.key_file: the api pool must not have this secret"},
+    {API "[mfa]\nprevious_key_file = /etc/pets/mfa\n",
+        "%s:8: mfa.previous_key_file: the api pool must not have this secret"},
+    {API "[mfa]\nissuer = Pets: the service\n", "%s:8: mfa.issuer: \"Pets: the service\" has a "
+                                                "colon, which authenticator apps do not allow"},
     {API "[session]\nrefresh_key_file = /etc/pets/refresh\n",
         "%s:8: session.refresh_key_file: the api pool must not have this secret"},
     {API "[session]\nidle_s = 599\n",
@@ -290,7 +299,7 @@ START_TEST(dump_is_input)
 {
     struct config *config =
         read_text(AUTH "signing_key_file = key.pem\n[session]\nrefresh_key_file = refresh\n"
-                       "[password]\npepper_file = "
+                       "[mfa]\nkey_file = mfa\n[password]\npepper_file = "
                        "pepper\n[pool]\nworkers = 7\nmax_requests = 12345678901\n"
                        "listen_mode = 0600\n[log]\naccess = on\nlevel = debug\n");
     char *first, *second;
@@ -338,20 +347,22 @@ START_TEST(reload_keeps_what_is_fixed)
     struct config *old = read_text(API), *config;
     char names[128], few[8];
 
-    config = read_text(
-        "[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
-        "listen_mode = 0600\n[token]\nissuer = y\npublic_keys_dir = /k\n"
-        "signing_key_file = /s\n[session]\nrefresh_key_file = /r\n[password]\npepper_file = /p\n");
+    config =
+        read_text("[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
+                  "listen_mode = 0600\n[token]\nissuer = y\npublic_keys_dir = /k\n"
+                  "signing_key_file = /s\n[session]\nrefresh_key_file = /r\n[mfa]\nkey_file = /m\n"
+                  "[password]\npepper_file = /p\n");
     ck_assert_msg(config != NULL, "%s", message);
     ck_assert_uint_eq(config_keep_fixed(config, old, few, sizeof few), 4);
     ck_assert_uint_lt(strlen(few), sizeof few);
     ck_assert_uint_eq(config_keep_fixed(config, old, names, sizeof names), 0);
     ck_assert_str_eq(names, "");
     config_free(config);
-    config = read_text(
-        "[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
-        "[token]\nissuer = y\npublic_keys_dir = /k\n"
-        "signing_key_file = /s\n[session]\nrefresh_key_file = /r\n[password]\npepper_file = /p\n");
+    config =
+        read_text("[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
+                  "[token]\nissuer = y\npublic_keys_dir = /k\n"
+                  "signing_key_file = /s\n[session]\nrefresh_key_file = /r\n[mfa]\nkey_file = /m\n"
+                  "[password]\npepper_file = /p\n");
     ck_assert_uint_eq(config_keep_fixed(config, old, names, sizeof names), 3);
     ck_assert_str_eq(names, "pool.name, pool.listen, pool.backlog");
     config_free(old);

@@ -26,6 +26,7 @@ problem), etag, pointers (the sorted pointers of a problem's errors) and locatio
 use v5.36;
 use HTTP::Tiny;
 use JSON::PP ();
+use Pets::Totp;
 use Scalar::Util qw(blessed);
 
 my $json = JSON::PP->new->utf8->canonical->allow_nonref;
@@ -57,6 +58,8 @@ sub email($self)      { return $self->{email} }
 sub password($self)   { return $self->{password} }
 sub session_id($self) { return $self->{session_id} }
 sub refresh_token($self) { return $self->{refresh_token} }
+sub app($self)        { return $self->{app} }
+sub recovery_codes($self) { return $self->{recovery_codes}->@* }
 sub account($self)    { return $self->{account} //= $self->get('/v1/me')->json }
 sub id($self)         { return $self->account->{id} }
 
@@ -107,14 +110,38 @@ sub register($self, $email, $password, $display_name = 'Somebody') {
     return $self->post('/v1/auth/register', { email => $email, password => $password, display_name => $display_name });
 }
 
-# Logs in and returns a client of that person's; dies when it is refused.
-sub login($self, $email, $password) {
+# Logs in and returns a client of that person's; dies when it is refused. With a second factor it takes the app
+# (a Pets::Totp) too.
+sub login($self, $email, $password, $app = undef) {
     my $reply = $self->post('/v1/auth/login', { email => $email, password => $password });
+    $reply = $self->second_step($reply->json->{mfa_token}, $app) if $app && ($reply->json // {})->{mfa_token};
     $reply->status == 200 or die "login of $email: " . $reply->status . ' ' . $reply->body . "\n";
     my $person = $self->with_token($reply->json->{access_token});
     @$person{qw(email password)} = ($email, $password);
     @$person{qw(session_id refresh_token)} = $reply->json->@{qw(session_id refresh_token)};
+    $person->{app} = $app;
     return $person;
+}
+
+# Somebody else with the same app may have used a code: then the next one is tried.
+sub second_step($self, $token, $app) {
+    my $reply;
+    for (1 .. 4) {
+        $reply = $self->post('/v1/auth/login/second-factor', { mfa_token => $token, code => $app->code });
+        last if $reply->code ne 'invalid_code';
+    }
+    return $reply;
+}
+
+# Gets a second factor: the app and the recovery codes are the person's from then on. Dies when it is refused.
+sub enrol($self) {
+    my $begun = $self->post('/v1/me/second-factor');
+    $begun->status == 201 or die 'enrolling: ' . $begun->summary . "\n";
+    my $app  = Pets::Totp->from_uri($begun->json->{uri});
+    my $done = $self->post('/v1/me/second-factor/confirm', { code => $app->code });
+    $done->status == 200 or die 'confirming: ' . $done->summary . "\n";
+    @$self{qw(app recovery_codes)} = ($app, $done->json->{recovery_codes});
+    return $self;
 }
 
 sub logout($self) { return $self->post('/v1/auth/logout') }

@@ -26,7 +26,7 @@ Options of new:
     keep       => 1              # the database and the secrets of an earlier run are used again
 
 Parts can be had and handled one by one: database (a Pets::Cluster), api and auth (each a Pets::Pool), nginx
-(a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, refresh_key_file, password_file('pets_api').
+(a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, refresh_key_file, mfa_key_file, password_file('pets_api').
 
 =cut
 
@@ -40,6 +40,7 @@ use Pets::Env qw(bin run slurp spew test_dir sock_dir random_hex process_gone);
 use Pets::MailSink;
 use Pets::Nginx;
 use Pets::Pool;
+use Pets::Totp;
 
 sub new($class, %option) {
     my $self = bless {
@@ -120,13 +121,14 @@ sub signing_key_file($self) { return $self->{signing_key} }
 sub public_keys_dir($self)  { return "$self->{dir}/secrets/public" }
 sub pepper_file($self)      { return "$self->{dir}/secrets/pepper" }
 sub refresh_key_file($self) { return "$self->{dir}/secrets/refresh" }
+sub mfa_key_file($self)     { return "$self->{dir}/secrets/mfa" }
 sub issuer($self)           { return 'https://pets.test' }
 
 sub link_key_file($self)    { return "$self->{dir}/secrets/link.key" }
 
 sub password_file($self, $role) { return $self->{database}->password_file($role) }
 
-# Certificate, signing key, pepper, refresh key.
+# Certificate, signing key, pepper, the keys of refresh tokens, second factors and links.
 sub make_secrets($self) {
     my $secrets = "$self->{dir}/secrets";
     $self->{ca} = Pets::CA->new(dir => "$self->{dir}/tls");
@@ -134,7 +136,7 @@ sub make_secrets($self) {
     make_path("$secrets/public");
     my ($key) = grep { !/\.pub\.pem\z/ } glob "$secrets/private/*.pem";
     $self->{signing_key} = $key // $self->new_signing_key;
-    for my $file ($self->pepper_file, $self->refresh_key_file, $self->link_key_file) {
+    for my $file ($self->pepper_file, $self->refresh_key_file, $self->mfa_key_file, $self->link_key_file) {
         petsctl('pepper', 'new', $file) if !-e $file;
     }
     return $self;
@@ -204,7 +206,7 @@ sub pool_config($self, $name) {
             public_keys_dir => $self->public_keys_dir,
             $name eq 'auth' ? (signing_key_file => $self->signing_key_file) : (),
         },
-        mfa => { required => 'off' },
+        $name eq 'auth' ? (mfa => { key_file => $self->mfa_key_file }) : (),
         $name eq 'auth' ? (session => { refresh_key_file => $self->refresh_key_file }) : (),
         $name eq 'auth' ? (password => { bcrypt_cost => 10, pepper_file => $self->pepper_file }) : (),
     );
@@ -291,24 +293,24 @@ sub user($self, %option) {
     return $person;
 }
 
-# A new administrator, made by petsctl as an operator would, and logged in.
+# A new administrator, made by petsctl as an operator would, logged in and with a second factor.
 sub admin($self, %option) {
     my $number = ++$self->{people};
     my $email  = $option{email}    // sprintf 'admin%d.%s@example.org', $number, random_hex(4);
     my $secret = $option{password} // "the password of administrator $number";
     $self->add_user($email, $secret, '--admin');
-    return $self->client->login($email, $secret);
+    return $self->client->login($email, $secret)->enrol;
 }
 
 sub add_user($self, $email, $password, @flags) {
     return petsctl({ stdin => "$password\n" }, '-c', $self->ops_config, 'user', 'add', @flags, $email);
 }
 
-# The one administrator of a service that is kept: made the first time, with a random password that stays in
-# a file. Logs in once.
+# The one administrator of a service that is kept: made the first time, with a random password and a second
+# factor, which stay in files. Logs in once.
 sub administrator($self) {
     return $self->{administrator} if $self->{administrator};
-    my $file  = "$self->{dir}/admin.password";
+    my $file  = $self->administrator_file('password');
     my $email = 'admin@example.org';
     if (!-e $file) {
         my $password = join '-', unpack '(A4)*', random_hex(12);
@@ -317,8 +319,17 @@ sub administrator($self) {
         rename "$file.new", $file or die "$file: $!\n";
     }
     my $password = slurp($file) =~ s/\s+\z//r;
-    return $self->{administrator} = $self->client->login($email, $password);
+    my $app_file = $self->administrator_file('totp');
+    my $admin    = $self->client->login($email, $password, -e $app_file ? Pets::Totp->from_uri(slurp($app_file)) : undef);
+    if (!-e $app_file) {
+        $admin->enrol;
+        spew($app_file, $admin->app->uri . "\n", 0600);
+    }
+    return $self->{administrator} = $admin;
 }
+
+# Where the administrator's password is, and the otpauth:// address of the second factor (totp).
+sub administrator_file($self, $what) { return "$self->{dir}/admin.$what" }
 
 # A new pet of that person; dies when it is refused. Returns it as data.
 sub pet($self, $who, %fields) {

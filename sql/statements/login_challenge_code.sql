@@ -1,0 +1,38 @@
+-- login_challenge_code: Accept a one-time code for a login that waits for it.
+-- pool: auth
+-- params: token_hash bytea, step int8, secret bytea, key_id text
+-- columns: account_id uuid
+-- writes: yes
+--
+-- Without an identity, for a code that was right. Of several uses of a code, by
+-- whatever logins, one has a row; the others have none, and nothing is written. A
+-- secret that is not null is the old one sealed anew. login_challenge_pkey and
+-- totp_pkey serve it.
+
+with challenge as materialized (
+  select account_id
+  from pets.login_challenge
+  where token_hash = $1::bytea
+    and expires_at > now()
+  for update
+),
+accepted as (
+  update pets.totp t
+  set last_step = $2::int8,
+      tries = 0,
+      secret = coalesce($3::bytea, t.secret),
+      key_id = coalesce($4::text, t.key_id)
+  from challenge c
+  where t.account_id = c.account_id
+    and t.confirmed_at is not null
+    and t.last_step < $2::int8
+  returning t.account_id
+),
+used as (
+  delete from pets.login_challenge c
+  using accepted a
+  where c.token_hash = $1::bytea
+    and c.account_id = a.account_id
+)
+select account_id
+from accepted

@@ -1,0 +1,31 @@
+-- second_factor_remove: Take the caller's second factor away.
+-- pool: auth
+-- params: own uuid, request_id text, address inet
+-- columns: account_id uuid
+-- writes: yes
+--
+-- After enter. Recovery codes go with it. No session of the account has seen a second
+-- factor any more, so an administrator is a user from here on. No row: there was none.
+-- totp_pkey, recovery_code_pkey and session_account_id_idx serve it.
+
+with removed as (
+  delete from pets.totp
+  where account_id = $1::uuid
+  returning account_id
+),
+unproved as (
+  update pets.session s
+  set mfa = false
+  from removed m
+  where s.account_id = m.account_id
+    and s.mfa
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select account_id, 'user_updated', 'account', account_id, 'success', $2::text, $3::inet,
+         jsonb_build_object('second_factor', 'removed')
+  from removed
+)
+select account_id
+from removed

@@ -1,0 +1,37 @@
+-- step_up_password: Accept the password as a new proof of identity in the caller's session.
+-- pool: auth
+-- params: own uuid, session_id uuid, hash text, request_id text, address inet
+-- columns: account_id uuid
+-- writes: yes
+--
+-- After enter, for a password that was right for this hash. No row, and nothing
+-- written: it is another password by now, or the account has a second factor, and
+-- then that is what to prove it with. credential_pkey, totp_pkey and
+-- session_pkey serve it.
+
+with accepted as materialized (
+  select c.account_id
+  from pets.credential c
+  where c.account_id = $1::uuid
+    and c.hash = $3::text
+    and not exists (
+      select from pets.totp t
+      where t.account_id = c.account_id
+        and t.confirmed_at is not null)
+),
+proved as (
+  update pets.session s
+  set authenticated_at = now()
+  from accepted a
+  where s.account_id = a.account_id
+    and s.id = $2::uuid
+),
+audited as (
+  insert into pets.audit_event
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select account_id, 'authn_login_success', 'session', $2::uuid, 'success', $4::text, $5::inet,
+         jsonb_build_object('step_up', 'password')
+  from accepted
+)
+select account_id
+from accepted
