@@ -53,10 +53,11 @@ static void service_release(struct service *service)
     seal_free(service->seal);
     explicit_bzero(&service->refresh_key, sizeof service->refresh_key);
     explicit_bzero(&service->link_key, sizeof service->link_key);
+    password_rules_free(service->rules);
 }
 
-/* Everything that is read from a protected file. The ops worker needs the database's password
- * alone. */
+/* Everything that is read from a file: secrets, keys, lists. The ops worker needs the database's
+ * password alone. */
 static int service_load(struct service *service, const struct config *config, enum worker_kind kind,
     char *error, size_t size)
 {
@@ -75,6 +76,9 @@ static int service_load(struct service *service, const struct config *config, en
         return 0;
     service->pepper = pepper_read(config->password.pepper_file, error, size);
     if (service->pepper == NULL)
+        return -1;
+    service->rules = password_rules_new(config, error, size);
+    if (service->rules == NULL)
         return -1;
     if (config->mail.mode && server_key_read(config->mail.link_key_file, LINK_PURPOSE,
                                  &service->link_key, error, size) != 0)

@@ -4,20 +4,26 @@ AM_TESTS_ENVIRONMENT = CK_VERBOSITY=normal; export CK_VERBOSITY;
 endif
 
 if HAVE_CHECK
+check_PROGRAMS += t/unit/auth_blocklist
 check_PROGRAMS += t/unit/auth_hasher
 check_PROGRAMS += t/unit/auth_keys
 check_PROGRAMS += t/unit/auth_password
 check_PROGRAMS += t/unit/auth_refresh
+check_PROGRAMS += t/unit/auth_rules
 check_PROGRAMS += t/unit/auth_seal
 check_PROGRAMS += t/unit/auth_text
 check_PROGRAMS += t/unit/auth_token
 check_PROGRAMS += t/unit/auth_totp
+t_unit_auth_blocklist_SOURCES = t/unit/auth_blocklist.c t/unit/place.h
+t_unit_auth_blocklist_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_hasher_SOURCES = t/unit/auth_hasher.c t/unit/place.h
 t_unit_auth_hasher_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_keys_SOURCES = t/unit/auth_keys.c t/unit/auth_fixture.c t/unit/auth_fixture.h t/unit/place.h
 t_unit_auth_keys_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_password_SOURCES = t/unit/auth_password.c t/unit/place.h
 t_unit_auth_password_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_rules_SOURCES = t/unit/auth_rules.c t/unit/place.h
+t_unit_auth_rules_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_seal_SOURCES = t/unit/auth_seal.c
 t_unit_auth_seal_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_refresh_SOURCES = t/unit/auth_refresh.c t/unit/place.h

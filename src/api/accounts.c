@@ -15,8 +15,7 @@ enum { F_EMAIL, F_PASSWORD, F_NAME };
 
 const struct field accounts_register_fields[accounts_register_fields_count] = {
     [F_EMAIL] = {"email", FIELD_STRING, FIELD_REQUIRED, 3, EMAIL_MAX, .check = email_valid},
-    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
-        PASSWORD_MAX},
+    [F_PASSWORD] = PASSWORD_NEW_FIELD("password"),
     [F_NAME] = {"display_name", FIELD_STRING, FIELD_REQUIRED, 1, NAME_MAX_CHARACTERS},
 };
 
@@ -45,6 +44,17 @@ static enum err render_account(struct exchange *exchange)
 }
 
 /* --- registration --- */
+
+enum err accounts_register_check(struct exchange *exchange)
+{
+    const struct value *values = exchange->values;
+    const struct password_owner owner = {values[F_EMAIL].text, values[F_NAME].text};
+
+    if (values[F_PASSWORD].text.bytes == NULL)
+        return ERR_NONE;
+    return password_rules_check(service_of(exchange)->rules, &values[F_PASSWORD].text, PASSWORD_MIN,
+        &owner, "/password", &exchange->violations);
+}
 
 enum err accounts_register(struct exchange *exchange)
 {

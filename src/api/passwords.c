@@ -12,12 +12,11 @@ enum { F_CURRENT, F_NEW };
 const struct field passwords_fields[passwords_fields_count] = {
     [F_CURRENT] = {"current_password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1,
         PASSWORD_MAX},
-    [F_NEW] = {"new_password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
-        PASSWORD_MAX},
+    [F_NEW] = PASSWORD_NEW_FIELD("new_password"),
 };
 
-/* Columns of credential_own. */
-enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL, COLUMN_NAME };
+/* Columns of credential_own; from the address on what service_check_password wants. */
+enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL };
 
 struct change {
     struct hash_job job;
@@ -40,9 +39,14 @@ static enum err check_current(struct exchange *exchange, struct change *change)
     const struct rows *rows = &exchange->query.rows;
     const char *hash;
     size_t length;
+    enum err err;
 
     if (rows->count != 1)
         return ERR_INTERNAL;
+    err = service_check_password(
+        exchange, &exchange->values[F_NEW].text, COLUMN_EMAIL, "/new_password");
+    if (err != ERR_NONE)
+        return err;
     hash = rows_text(rows, 0, COLUMN_HASH, &length);
     change->job = (struct hash_job){
         .kind = HASH_VERIFY, .password = current->bytes, .length = current->length};

@@ -54,10 +54,12 @@ enum err resets_requested(struct exchange *exchange)
 
 enum { F_TOKEN, F_PASSWORD };
 
+/* Of reset_lookup; what service_check_password wants. */
+enum { COLUMN_EMAIL };
+
 const struct field resets_confirm_fields[resets_confirm_fields_count] = {
     [F_TOKEN] = {"token", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, 256},
-    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, PASSWORD_MIN,
-        PASSWORD_MAX},
+    [F_PASSWORD] = PASSWORD_NEW_FIELD("password"),
 };
 
 struct reset {
@@ -86,9 +88,13 @@ enum err resets_confirm(struct exchange *exchange)
 static enum err hash_password(struct exchange *exchange, struct reset *reset)
 {
     const struct text *password = &exchange->values[F_PASSWORD].text;
+    enum err err;
 
     if (exchange->query.rows.count != 1)
         return service_link_refused(exchange, "reset_password");
+    err = service_check_password(exchange, password, COLUMN_EMAIL, "/password");
+    if (err != ERR_NONE)
+        return err;
     reset->job = (struct hash_job){
         .kind = HASH_MAKE, .password = password->bytes, .length = password->length};
     return service_hash(exchange, &reset->job);

@@ -42,7 +42,7 @@ static const struct route table[] = {
         QUERY(pets_history_parameters), .scope = SCOPE_READ),
 
     ROUTE(POST, "/v1/auth/register", ROUTE_AUTH, PUBLIC, accounts_register, accounts_registered,
-        BODY(JSON, accounts_register_fields)),
+        BODY(JSON, accounts_register_fields), .check = accounts_register_check),
     ROUTE(POST, "/v1/auth/verify-email", ROUTE_AUTH, PUBLIC, accounts_verify, accounts_verified,
         BODY(JSON, accounts_verify_fields)),
     ROUTE(POST, "/v1/auth/password-reset", ROUTE_AUTH, PUBLIC, resets_request, resets_requested,

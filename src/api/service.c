@@ -1,5 +1,5 @@
 /*
- * service.c: hashing off the loop, granting tokens, and what goes by mail.
+ * service.c: hashing off the loop, rules of passwords, granting tokens, and what goes by mail.
  */
 #include "api/service.h"
 
@@ -31,6 +31,19 @@ enum err service_hash(struct exchange *exchange, struct hash_job *job)
     exchange->waiting = job;
     exchange_wait(exchange, STAGE_HASH, cancel_hash);
     return ERR_NONE;
+}
+
+enum err service_check_password(
+    struct exchange *exchange, const struct text *password, int column, const char *pointer)
+{
+    const struct rows *rows = &exchange->query.rows;
+    struct password_owner owner;
+
+    owner.email.bytes = rows_text(rows, 0, column, &owner.email.length);
+    owner.name.bytes = rows_text(rows, 0, column + 1, &owner.name.length);
+    return password_rules_check(service_of(exchange)->rules, password,
+        rows_bool(rows, 0, column + 2) ? PASSWORD_MIN_MFA : PASSWORD_MIN, &owner, pointer,
+        &exchange->violations);
 }
 
 int service_grant(struct exchange *exchange, const struct grant *grant)

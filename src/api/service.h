@@ -10,6 +10,7 @@
 #include "auth/hasher.h"
 #include "auth/link.h"
 #include "auth/password.h"
+#include "auth/password_rules.h"
 #include "auth/token.h"
 #include "http/exchange.h"
 
@@ -20,6 +21,7 @@ struct service {
     struct keys *keys;               /* NULL in the ops worker */
     struct token_verifier *verifier; /* the same */
     struct pepper *pepper;           /* auth pool only */
+    struct password_rules *rules;    /* auth pool only */
     struct hasher *hasher;           /* auth pool only */
     struct server_key refresh_key;   /* auth pool only */
     struct server_key link_key;      /* the same, when mail is sent */
@@ -37,6 +39,13 @@ static inline struct service *service_of(const struct exchange *exchange)
  * the arena, with its kind, password and hash set. `exchange->memory` may be anything.
  */
 enum err service_hash(struct exchange *exchange, struct hash_job *job);
+
+/*
+ * Checks a new password by the rules; whose it is to be stands in the first row from `column` on:
+ * e-mail address, name, and whether there is a second factor. As password_rules_check.
+ */
+enum err service_check_password(
+    struct exchange *exchange, const struct text *password, int column, const char *pointer);
 
 /* Fills the reply with an access and a refresh token. -1 when a library fails (logged). */
 int service_grant(struct exchange *exchange, const struct grant *grant);

@@ -31,17 +31,6 @@ struct pepper {
     char *bytes;
 };
 
-enum password_fault password_check(const char *password, size_t length)
-{
-    size_t characters = 0;
-
-    if (length > PASSWORD_MAX)
-        return PASSWORD_TOO_LONG;
-    for (size_t i = 0; i < length; i++)
-        characters += ((uint8_t)password[i] & 0xc0) != 0x80;
-    return characters < PASSWORD_MIN ? PASSWORD_TOO_SHORT : PASSWORD_GOOD;
-}
-
 /* A pepper goes through base64, consoles and configuration tools: one printable line. */
 static const char *problem_of(const char *bytes, size_t length)
 {

@@ -2,7 +2,8 @@
  * password.h: passwords become bcrypt ($2b$) of base64(HMAC-SHA-384(pepper, the exact bytes)). The
  * HMAC lifts bcrypt's limits (72 bytes, no NUL) and makes a stolen table of hashes worthless
  * without the pepper, which is in a file of the auth pool and never in the database. Slow by
- * design: in the daemon only the hasher calls password_hash and password_verify.
+ * design: in the daemon only the hasher calls password_hash and password_verify. What a new
+ * password must be is in password_rules.h.
  */
 #ifndef AUTH_PASSWORD_H
 #define AUTH_PASSWORD_H
@@ -11,14 +12,10 @@
 
 enum {
     PASSWORD_MIN = 15,      /* characters (code points): NIST SP 800-63B, single factor */
+    PASSWORD_MIN_MFA = 12,  /* the same, for an account with a second factor */
     PASSWORD_MAX = 1024,    /* bytes */
     PASSWORD_HASH_SIZE = 64 /* a hash is 60 characters, and its NUL */
 };
-
-enum password_fault { PASSWORD_GOOD, PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG };
-
-/* The rules for a new password, given as valid UTF-8. */
-enum password_fault password_check(const char *password, size_t length);
 
 struct pepper;
 

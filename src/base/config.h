@@ -72,6 +72,8 @@ struct config {
         const char *pepper_file;
         int hash_queue;
         int hash_slots; /* already resolved: never 0 */
+        const char *common_list_file;
+        const char *breached_list_file;
     } password;
     struct {
         bool mode; /* mail is sent */

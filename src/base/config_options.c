@@ -127,6 +127,10 @@ const struct config_option config_options[] = {
     "passwords of a worker waiting to be hashed; more are refused"},
 {"password", "hash_slots", CONFIG_INT, AT(password.hash_slots), "0", 0, 256, "passwords", NULL, RELOAD,
     "hashed at once over all workers; 0: half as many as this process may use processors"},
+{"password", "common_list_file", CONFIG_PATH, AT(password.common_list_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "common passwords, one a line, in order, to be refused; empty: those that were installed"},
+{"password", "breached_list_file", CONFIG_PATH, AT(password.breached_list_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "SHA-1 hashes of passwords to be refused, one a line, in order; empty: none"},
 
 {"mail", "mode", CONFIG_BOOL, AT(mail.mode), "off", 0, 0, "", NULL, RELOAD,
     "whether accounts are verified, passwords reset and news told by mail"},

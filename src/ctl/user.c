@@ -5,7 +5,7 @@
 #include "ctl/user.h"
 
 #include "auth/email.h"
-#include "auth/password.h"
+#include "auth/password_rules.h"
 #include "ctl/output.h"
 #include "ctl/terminal.h"
 #include "http/utf8.h"
@@ -20,24 +20,43 @@ struct user {
     struct uuid id;
 };
 
-/* Checks the password and replaces it by its hash. */
-static enum ctl_exit hash_password(const struct config *config, const struct pepper *pepper,
-    const struct terminal_password *password, struct user *user)
+/* Whether it is a good one, by the rules for everybody. */
+static enum ctl_exit check_password(struct ctl *ctl, const struct password_rules *rules,
+    const struct text *password, const struct user *user)
 {
+    const struct password_owner owner = {
+        {user->email, strlen(user->email)}, {user->name, strlen(user->name)}};
+    struct violations violations = {.arena = ctl->arena};
+    enum err err;
+
     if (utf8_length(password->bytes, password->length) == -1)
         return ctl_fail("the password is not UTF-8");
-    if (password_check(password->bytes, password->length) == PASSWORD_TOO_SHORT)
-        return ctl_fail("the password is too short: at least %d characters", PASSWORD_MIN);
-    if (password_check(password->bytes, password->length) == PASSWORD_TOO_LONG)
-        return ctl_fail("the password is too long: at most %d bytes", PASSWORD_MAX);
-    if (password_hash(pepper, password->bytes, password->length, config->password.bcrypt_cost,
-            user->hash) == -1)
-        return ctl_fail("the password cannot be hashed");
-    return CTL_DONE;
+    err = password_rules_check(rules, password, PASSWORD_MIN, &owner, "", &violations);
+    if (err == ERR_NONE)
+        return CTL_DONE;
+    if (err != ERR_VALIDATION_FAILED)
+        return ctl_complain(err);
+    for (size_t i = 0; i < violations.count; i++)
+        ctl_fail(
+            "the password is refused (%s): %s", violations.list[i].code, violations.list[i].detail);
+    return CTL_FAILED;
 }
 
-static enum ctl_exit ask_password(
-    const struct config *config, const struct pepper *pepper, struct user *user)
+/* Checks the password and replaces it by its hash. */
+static enum ctl_exit hash_password(struct ctl *ctl, const struct password_rules *rules,
+    const struct pepper *pepper, const struct terminal_password *password, struct user *user)
+{
+    const struct text text = {password->bytes, password->length};
+    enum ctl_exit code = check_password(ctl, rules, &text, user);
+
+    if (code == CTL_DONE && password_hash(pepper, text.bytes, text.length,
+                                ctl->config->password.bcrypt_cost, user->hash) == -1)
+        code = ctl_fail("the password cannot be hashed");
+    return code;
+}
+
+static enum ctl_exit ask_password(struct ctl *ctl, const struct password_rules *rules,
+    const struct pepper *pepper, struct user *user)
 {
     struct terminal_password password;
     enum ctl_exit code;
@@ -46,7 +65,7 @@ static enum ctl_exit ask_password(
         code = ctl_fail(
             "%s", errno == EINVAL ? "the two passwords are not the same" : strerror(errno));
     else
-        code = hash_password(config, pepper, &password, user);
+        code = hash_password(ctl, rules, pepper, &password, user);
     explicit_bzero(&password, sizeof password);
     return code;
 }
@@ -77,6 +96,7 @@ static enum ctl_exit add(struct ctl *ctl, struct user *user)
 {
     char error[512];
     struct pepper *pepper;
+    struct password_rules *rules;
     enum ctl_exit code = ctl_configure(ctl);
 
     if (code != CTL_DONE)
@@ -84,9 +104,11 @@ static enum ctl_exit add(struct ctl *ctl, struct user *user)
     pepper = pepper_read(ctl->config->password.pepper_file, error, sizeof error);
     if (pepper == NULL)
         return ctl_fail("%s", error);
-    code = ask_password(ctl->config, pepper, user);
+    rules = password_rules_new(ctl->config, error, sizeof error);
+    code = rules == NULL ? ctl_fail("%s", error) : ask_password(ctl, rules, pepper, user);
     if (code == CTL_DONE)
         code = insert(ctl, pepper, user);
+    password_rules_free(rules);
     pepper_free(pepper);
     return code;
 }

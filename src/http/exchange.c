@@ -96,6 +96,7 @@ static enum err check_body(struct exchange *exchange)
     const struct fastcgi_body *body = &exchange->request.body;
     bool merge = route->body == BODY_MERGE;
     const struct json *object;
+    enum err err;
 
     if (body->bytes == NULL)
         return ERR_PAYLOAD_TOO_LARGE;
@@ -119,6 +120,9 @@ static enum err check_body(struct exchange *exchange)
     }
     fields_read(route->fields, route->field_count, object, merge ? FIELD_MERGE : FIELD_WHOLE,
         exchange->values, &exchange->violations);
+    err = route->check == NULL ? ERR_NONE : route->check(exchange);
+    if (err != ERR_NONE)
+        return err;
     return exchange->violations.count > 0 ? ERR_VALIDATION_FAILED : ERR_NONE;
 }
 

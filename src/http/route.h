@@ -58,6 +58,7 @@ struct route {
     const char *scope; /* that an API key needs; NULL: none will do */
     bool step_up;      /* the person must have proved who it is within session.step_up_s */
     bool negotiates;   /* the handler looks at Accept itself */
+    handler *check;    /* more about the body than its fields can say; adds violations */
 };
 
 #define ROUTE(method, path, pools, access, ask, answer, ...)                                       \

@@ -3,11 +3,10 @@
  */
 #include "http/utf8.h"
 
-/* Decodes the code point at *at and moves behind it; -1 when it is malformed. */
-static int32_t next(const unsigned char *text, size_t length, size_t *at)
+int32_t utf8_next(const char *text, size_t length, size_t *at)
 {
     static const int32_t least[] = {0, 0x80, 0x800, 0x10000};
-    unsigned char first = text[*at];
+    unsigned char first = (unsigned char)text[*at];
     unsigned more = first < 0x80 ? 0 : first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
     int32_t point = more == 0 ? first : first & (0x3f >> more);
 
@@ -16,7 +15,7 @@ static int32_t next(const unsigned char *text, size_t length, size_t *at)
     if (more >= length - *at)
         return -1;
     for (unsigned i = 1; i <= more; i++) {
-        unsigned char byte = text[*at + i];
+        unsigned char byte = (unsigned char)text[*at + i];
 
         if ((byte & 0xc0) != 0x80)
             return -1;
@@ -33,7 +32,7 @@ ptrdiff_t utf8_length(const char *text, size_t length)
     ptrdiff_t count = 0;
 
     for (size_t at = 0; at < length; count++)
-        if (next((const unsigned char *)text, length, &at) < 0)
+        if (utf8_next(text, length, &at) < 0)
             return -1;
     return count;
 }
@@ -43,7 +42,7 @@ bool utf8_printable(const char *text, size_t length, bool lines)
     size_t at = 0;
 
     while (at < length) {
-        int32_t point = next((const unsigned char *)text, length, &at);
+        int32_t point = utf8_next(text, length, &at);
 
         if (lines && (point == '\n' || point == '\r' || point == '\t'))
             continue;

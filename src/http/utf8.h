@@ -7,6 +7,12 @@
 
 #include "base/base.h"
 
+/*
+ * Decodes the code point at `*at`, which is below `length`, and moves behind it; -1 when it is
+ * malformed.
+ */
+int32_t utf8_next(const char *text, size_t length, size_t *at);
+
 /* The number of code points, or -1 when it is not UTF-8. */
 ptrdiff_t utf8_length(const char *text, size_t length);
 

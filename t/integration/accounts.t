@@ -14,6 +14,9 @@ my $root    = $service->database->dbh;    # PostgreSQL's superuser: what an oper
 my $secret  = 'correct horse battery staple';
 my @places  = (['api', '/v1/pets'], ['auth', '/v1/me']);
 
+# So many bytes that do not repeat.
+sub lengthy ($bytes) { return join '', map { chr 33 + $_ * $_ / 7 % 90 } 1 .. $bytes }
+
 sub everywhere ($who, $expect, $name) {
     for my $place (@places) {
         my $reply = $who->get($place->[1]);
@@ -51,9 +54,9 @@ subtest 'what cannot be registered' => sub {
         ['e-mail too long',         { email => 'a' x 250 . '@example.org' }, '/email'],
         ['e-mail a number',         { email => 1 },                     '/email'],
         ['password missing',        { password => undef },              '/password'],
-        ['password of 14',          { password => 'x' x 14 },           '/password'],
-        ['password of 14 of four bytes', { password => '🐕' x 14 },      '/password'],
-        ['password of 1025 bytes',  { password => 'x' x 1025 },         '/password'],
+        ['password of 14',          { password => 'fourteen chars' },           '/password'],
+        ['password of 14 of four bytes', { password => '🐕🐈🐇🐎🐖🐑🐐🐓🦆🐢🐍🦎🐟🐁' },     '/password'],
+        ['password of 1025 bytes',  { password => lengthy(1025) },         '/password'],
         ['password a list',         { password => ['x' x 20] },         '/password'],
         ['display name missing',    { display_name => undef },          '/display_name'],
         ['display name empty',      { display_name => '' },             '/display_name'],
@@ -79,14 +82,15 @@ subtest 'what cannot be registered' => sub {
 
 subtest 'passwords are taken whole' => sub {
     my $number = 0;
+    my $pets   = '🐕🐈🐇🐎🐖🐑🐐🐓🦆🐢🐍🦎🐟🐀';
     for my $case (
-        ['15 characters',                'x' x 15,             'x' x 14 . 'y'],
-        ['15 characters of four bytes',  '🐕' x 15,            '🐕' x 14 . '🐈'],
-        ['1024 bytes',                   'x' x 1024,           'x' x 1023 . 'y'],
-        ['more than bcrypt reads',       'x' x 72 . 'a',       'x' x 72 . 'b'],
-        ['behind a NUL',                 'x' x 15 . "\0a",     'x' x 15 . "\0b"],
+        ['15 characters',                'fifteen letters', 'fifteen letterz'],
+        ['15 characters of four bytes',  "$pets🐁", "$pets🐀"],
+        ['1024 bytes',                   lengthy(1024), lengthy(1023) . '~'],
+        ['more than bcrypt reads',       lengthy(72) . 'a',    lengthy(72) . 'b'],
+        ['behind a NUL',                 "fifteen letters\0a", "fifteen letters\0b"],
         ['blanks around it',             "  $secret  ",        $secret],
-        ['not normalized',               "caf\x{e9} " x 4,     "cafe\x{301} " x 4],
+        ['not normalized',               "a small caf\x{e9} here", "a small cafe\x{301} here"],
     ) {
         my ($name, $password, $nearly) = @$case;
         my $email = 'password' . ++$number . '@example.org';

@@ -1,7 +1,7 @@
 # petsctl without a database: the files it makes, what it refuses, and what its exit status says (0 done, 1 failed,
 # 2 the command line is wrong, 3 what was named is not there). With a database it is tried where accounts are.
 use v5.36;
-use Pets::Env qw(bin run slurp spew test_dir);
+use Pets::Env qw(bin built run slurp spew test_dir);
 use Test::More;
 
 my $dir     = test_dir();
@@ -78,22 +78,24 @@ for my $object (qw(pepper secret)) {
 
 subtest 'user add, before the database' => sub {
     my $good = "[pool]\nname = ops\n[database]\nhost = $dir/none\nname = pets\nuser = pets_ops\n"
-        . "[password]\nbcrypt_cost = 10\npepper_file = $dir/pepper\n";
+        . "[password]\nbcrypt_cost = 10\npepper_file = $dir/pepper\ncommon_list_file = " . built('common-passwords') . "\n";
     spew("$dir/ops.ini", $good, 0600);
     my $add = sub ($stdin, %option) {
         return petsctl(['-c', "$dir/ops.ini", 'user', 'add', 'a@example.org'], stdin => $stdin, %option);
     };
     my %refused = (
-        'too short'                  => ["14 characters.\n", qr/too short/],
-        'short in characters'        => ["\xc3\xa4" x 14 . "\n", qr/too short/],
-        'nothing'                    => ['', qr/too short/],
-        'too long'                   => ['x' x 1025, qr/too long/],
-        'far too long'               => ['x' x 100_000 . "\n", qr/too long/],
+        'too short'                  => ["14 characters.\n", qr/\(too_short\)/],
+        'short in characters'        => ["\xc3\xa4" x 14 . "\n", qr/\(too_short\)/],
+        'nothing'                    => ['', qr/\(too_short\)/],
+        'too long'                   => ['x' x 1025, qr/\(too_long\)/],
+        'far too long'               => ['x' x 100_000 . "\n", qr/\(too_long\)/],
         'not UTF-8'                  => ["a telling\xff password\n", qr/not UTF-8/],
-        'a second line is not asked' => ["short\nlong enough but second\n", qr/too short/],
+        'a second line is not asked' => ["short\nlong enough but second\n", qr/\(too_short\)/],
+        'a common one'               => ["PasswordPassword\n", qr/\(common_password\)/],
+        'the address in it'          => ["telling A\@Example.org\n", qr/\(contains_identity\)/],
         'good, but no database'      => ["a telling password\n", qr/\bdatabase: .*No such file/],
         'good, without newline'      => ['a telling password', qr/\bdatabase: .*No such file/],
-        'good, of 1024 bytes'        => ['x' x 1024 . "\n", qr/\bdatabase: .*No such file/],
+        'good, of 1024 bytes'        => [join('', map { chr 33 + $_ * $_ / 7 % 90 } 1 .. 1024) . "\n", qr/\bdatabase: .*No such file/],
     );
     for my $name (sort keys %refused) {
         my ($stdin, $why) = $refused{$name}->@*;

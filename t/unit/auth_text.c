@@ -1,9 +1,8 @@
 /*
- * auth_text.c: base64url, e-mail addresses and the length of passwords: tables of texts.
+ * auth_text.c: base64url and e-mail addresses: tables of texts.
  */
 #include "auth/base64url.h"
 #include "auth/email.h"
-#include "auth/password.h"
 
 #include <check.h>
 
@@ -108,23 +107,6 @@ START_TEST(emails)
 }
 END_TEST
 
-START_TEST(password_lengths)
-{
-    static const char umlauts[] = "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"
-                                  "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4";
-    char text[1100];
-
-    memset(text, 'x', sizeof text);
-    ck_assert_int_eq(password_check(text, 0), PASSWORD_TOO_SHORT);
-    ck_assert_int_eq(password_check(text, 14), PASSWORD_TOO_SHORT);
-    ck_assert_int_eq(password_check(text, 15), PASSWORD_GOOD);
-    ck_assert_int_eq(password_check(text, 1024), PASSWORD_GOOD);
-    ck_assert_int_eq(password_check(text, 1025), PASSWORD_TOO_LONG);
-    ck_assert_int_eq(password_check(umlauts, 28), PASSWORD_TOO_SHORT);
-    ck_assert_int_eq(password_check(umlauts, 30), PASSWORD_GOOD);
-}
-END_TEST
-
 int main(void)
 {
     TCase *tests = tcase_create("text");
@@ -136,7 +118,6 @@ int main(void)
     tcase_add_test(tests, base64url_refuses);
     tcase_add_test(tests, base64url_is_a_bijection);
     tcase_add_test(tests, emails);
-    tcase_add_test(tests, password_lengths);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -37,7 +37,7 @@ use POSIX ();
 use Time::HiRes qw(sleep time);
 
 our @EXPORT_OK = qw(
-    src build bin var test_dir sock_dir free_port find_program tool
+    src build bin built var test_dir sock_dir free_port find_program tool
     spawn run wait_until slurp spew random_hex children_of process_gone);
 
 my $owner = $$;    # only the process that loaded this ends what it started
@@ -70,6 +70,13 @@ sub build() {
 sub bin($name) {
     my $path = build() . "/$name";
     -x $path or die "$path is not there\n";
+    return $path;
+}
+
+# The path of a file that the build makes and the installation would install (common-passwords).
+sub built($name) {
+    my $path = build() . "/$name";
+    -e $path or die "$path is not there\n";
     return $path;
 }
 

@@ -36,7 +36,7 @@ use File::Path qw(make_path);
 use Pets::CA;
 use Pets::Client;
 use Pets::Cluster;
-use Pets::Env qw(bin run slurp spew test_dir sock_dir random_hex process_gone);
+use Pets::Env qw(bin built run slurp spew test_dir sock_dir random_hex process_gone);
 use Pets::MailSink;
 use Pets::Nginx;
 use Pets::Pool;
@@ -208,7 +208,7 @@ sub pool_config($self, $name) {
         },
         $name eq 'auth' ? (mfa => { key_file => $self->mfa_key_file }) : (),
         $name eq 'auth' ? (session => { refresh_key_file => $self->refresh_key_file }) : (),
-        $name eq 'auth' ? (password => { bcrypt_cost => 10, pepper_file => $self->pepper_file }) : (),
+        $name eq 'auth' ? (password => { bcrypt_cost => 10, pepper_file => $self->pepper_file, common_list_file => built('common-passwords') }) : (),
     );
     $config{mail} = { mode => 'on', link_key_file => $self->link_key_file } if $self->{option}{mail} && $name eq 'auth';
     for my $more ($self->{option}{config}{both} // {}, $self->{option}{config}{$name} // {}) {
@@ -268,6 +268,7 @@ sub ops_config($self) {
         [password]
         bcrypt_cost = 10
         pepper_file = @{[ $self->pepper_file ]}
+        common_list_file = @{[ built('common-passwords') ]}
         END
     return $file;
 }
@@ -283,7 +284,7 @@ sub client($self, %option) {
 sub user($self, %option) {
     my $number = ++$self->{people};
     my $email  = $option{email}    // sprintf 'person%d.%s@example.org', $number, random_hex(4);
-    my $secret = $option{password} // "the password of person $number";
+    my $secret = $option{password} // "the secret words of number $number";
     my $client = $self->client;
     my $reply  = $client->register($email, $secret, $option{display_name} // "Person $number");
     $reply = $client->post('/v1/auth/verify-email', { token => ($self->mail)[-1]{token} }) if $self->{option}{mail};
