@@ -1,11 +1,12 @@
 -- recovery_codes_renew: Replace the caller's recovery codes.
 -- pool: auth
--- params: own uuid, hashes bytea[], request_id text, address inet
+-- params: own uuid, hashes bytea[], mail_id uuid, request_id text, address inet
 -- columns: account_id uuid
 -- writes: yes
 --
 -- After enter. Of two renewals at the same time the later one counts. No row, and
--- nothing written: there is no second factor that they could stand in for. totp_pkey and recovery_code_pkey serve it.
+-- nothing written: there is no second factor that they could stand in for. mail_id is
+-- null when nobody is told. totp_pkey, recovery_code_pkey and account_pkey serve it.
 
 with owner as (
   update pets.totp
@@ -25,10 +26,17 @@ kept as (
   from owner o
   cross join unnest($2::bytea[]) as h (hash)
 ),
+told as (
+  insert into pets.mail_outbox (id, kind, account_id, recipient, address)
+  select $3::uuid, 'second_factor_changed', a.id, a.email, $5::inet
+  from owner c
+  join pets.account a on a.id = c.account_id
+  where $3::uuid is not null
+),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select account_id, 'user_updated', 'account', account_id, 'success', $3::text, $4::inet,
+  select account_id, 'user_updated', 'account', account_id, 'success', $4::text, $5::inet,
          jsonb_build_object('recovery_codes', 'renewed')
   from owner
 )

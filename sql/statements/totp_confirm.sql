@@ -1,12 +1,12 @@
 -- totp_confirm: Put the caller's second factor into force.
 -- pool: auth
--- params: own uuid, session_id uuid, step int8, hashes bytea[], request_id text, address inet
+-- params: own uuid, session_id uuid, step int8, hashes bytea[], mail_id uuid, request_id text, address inet
 -- columns: confirmed_at timestamptz
 -- writes: yes
 --
 -- After enter, for a code that was right: the session has now seen the second
--- factor. No row, and nothing written: it is confirmed already. totp_pkey,
--- recovery_code_pkey and session_pkey serve it.
+-- factor. No row, and nothing written: it is confirmed already. mail_id is null when
+-- nobody is told. totp_pkey, recovery_code_pkey, session_pkey and account_pkey serve it.
 
 with confirmed as (
   update pets.totp
@@ -33,10 +33,17 @@ proved as (
   where s.account_id = c.account_id
     and s.id = $2::uuid
 ),
+told as (
+  insert into pets.mail_outbox (id, kind, account_id, recipient, address)
+  select $5::uuid, 'second_factor_changed', a.id, a.email, $7::inet
+  from confirmed c
+  join pets.account a on a.id = c.account_id
+  where $5::uuid is not null
+),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select account_id, 'user_updated', 'account', account_id, 'success', $5::text, $6::inet,
+  select account_id, 'user_updated', 'account', account_id, 'success', $6::text, $7::inet,
          jsonb_build_object('second_factor', 'enrolled')
   from confirmed
 )

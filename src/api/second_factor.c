@@ -146,6 +146,7 @@ enum err second_factor_renew_codes(struct exchange *exchange)
     query = exchange_query(exchange, STATEMENT_RECOVERY_CODES_RENEW);
     query_uuid(query, &exchange->principal.account);
     bind_hashes(query, codes);
+    service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;
@@ -203,6 +204,7 @@ static enum err check_first_code(struct exchange *exchange)
     query_uuid(query, &exchange->principal.session);
     query_int8(query, accepted.step);
     bind_hashes(query, codes);
+    service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;
@@ -236,6 +238,7 @@ enum err second_factor_remove(struct exchange *exchange)
     struct query *query = exchange_query(exchange, STATEMENT_SECOND_FACTOR_REMOVE);
 
     query_uuid(query, &exchange->principal.account);
+    service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;

@@ -179,6 +179,29 @@ subtest 'a change of the password' => sub {
     like $notice->{text}, qr/changed on \d{4}-\d\d-\d\d \d\d:\d\d UTC,\nfrom the address 127\.0\.0\.1\./, 'with when and from where';
 };
 
+subtest 'the second factor' => sub {
+    my $fay = $service->user(email => 'fay@example.org', password => $secret);
+    $fay->enrol;
+    is join(' ', map { "$_->{to} $_->{subject}" } mail()), 'fay@example.org Your second factor was changed', 'a new one is told';
+    is $fay->post('/v1/me/recovery-codes')->status, 200, 'other recovery codes';
+    is scalar mail(), 1, 'are told';
+    my $waiting = login('fay@example.org', $secret)->json->{mfa_token};
+    isnt $waiting, undef, 'a login that waits for a code';
+    reset_request('fay@example.org');
+    my ($message) = mail();
+    is reset_confirm($message->{token}, $other)->status, 204, 'another password by a link';
+    mail();
+    my $second = sub ($token) { $root->do('update pets.totp set last_step = 0, tries = 0'); $client->post('/v1/auth/login/second-factor', { mfa_token => $token, code => $fay->app->code_of(int(time / 30)) }) };
+    isnt $second->($waiting)->status, 200, 'ends the login that waited';
+    my $again = login('fay@example.org', $other)->json->{mfa_token};
+    isnt $again, undef, 'the factor is still asked for';
+    is $second->($again)->status, 200, 'and is what it was';
+    $again = login('fay@example.org', $other)->json->{mfa_token};
+    my $token = $second->($again)->json->{access_token};
+    is $client->with_token($token)->delete('/v1/me/second-factor')->status, 204, 'it is removed';
+    is join(' ', map { $_->{subject} } mail()), 'Your second factor was changed', 'which is told';
+};
+
 subtest 'one link, many at once' => sub {
     for my $round (1 .. 3) {
         reset_request('ann@example.org');
