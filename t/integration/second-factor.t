@@ -294,7 +294,7 @@ subtest 'proving who one is again' => sub {
 
 subtest 'an administrator' => sub {
     my $pet = $service->pet($ann);
-    my ($email, $password) = ('chief@example.org', 'the password of the chief');
+    my ($email, $password) = ('chief@example.org', 'a word that says nothing of him');
     $service->add_user($email, $password, '--admin');
     my $chief = $nobody->login($email, $password);
     is $chief->get("/v1/pets/$pet->{id}")->status, 404, 'without the second factor he is a user';
