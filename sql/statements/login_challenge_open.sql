@@ -1,11 +1,12 @@
 -- login_challenge_open: Let a login wait for its second factor.
 -- pool: auth
--- params: account_id uuid, token_hash bytea, lifetime_s int4, request_id text, address inet
+-- params: account_id uuid, token_hash bytea, lifetime_s int4, request_id text, address inet, receipt text, give_percent int4
 -- columns: expires_in int4
 -- writes: yes
 --
 -- Without an identity, when the password was right. Logins of the account that have
--- waited for too long are forgotten. login_challenge_account_id_idx serves it.
+-- waited for too long are forgotten, and what the attempt took is given back.
+-- login_challenge_account_id_idx and throttle_pkey serve it.
 
 with forgotten as (
   delete from pets.login_challenge
@@ -23,3 +24,4 @@ audited as (
           jsonb_build_object('entitlement', 'second_factor'))
 )
 select $3::int4 as expires_in
+from pets.throttle_give($6::text, $7::int4)

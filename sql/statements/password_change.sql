@@ -1,13 +1,13 @@
 -- password_change: Give the caller another password, and end the other sessions.
 -- pool: auth
--- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, mail_id uuid, request_id text, address inet
+-- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, mail_id uuid, request_id text, address inet, receipt text, give_percent int4
 -- columns: account_id uuid
 -- writes: yes
 --
 -- After enter. No row, and nothing written: the password that was checked is not
--- the current one any more. The caller has proved who it is just now.
--- mail_id is null when nobody is told. credential_pkey, session_account_id_idx and
--- account_pkey serve it.
+-- the current one any more. The caller has proved who it is just now, and what the
+-- attempt took is given back. mail_id is null when nobody is told. credential_pkey,
+-- session_account_id_idx, account_pkey and throttle_pkey serve it.
 
 with changed as (
   update pets.credential
@@ -47,3 +47,4 @@ audited as (
 )
 select account_id
 from changed
+cross join lateral pets.throttle_give($9::text, $10::int4)

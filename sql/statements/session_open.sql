@@ -1,12 +1,13 @@
 -- session_open: Open a session for an account that has proved who it is.
 -- pool: auth
--- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text
+-- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4
 -- columns: expires_in int4
 -- writes: yes
 --
 -- Without an identity. No row, and nothing written: the account is not active.
 -- A long user agent is cut. The pool cannot read sessions without an identity, so
--- the times are worked out first and then inserted. account_pkey serves it.
+-- the times are worked out first and then inserted. What the attempt took is given
+-- back, and its network is known from now on. account_pkey serves it.
 
 with opened as materialized (
   select id as account_id, least($5::int4, $6::int4) as idle_s
@@ -30,3 +31,5 @@ audited as (
 )
 select idle_s as expires_in
 from opened
+cross join lateral pets.throttle_give($12::text, $13::int4)
+cross join lateral pets.throttle_known(account_id, $7::inet, $10::int4[], $11::int4)

@@ -1,13 +1,13 @@
 -- step_up_password: Accept the password as a new proof of identity in the caller's session.
 -- pool: auth
--- params: own uuid, session_id uuid, hash text, request_id text, address inet
+-- params: own uuid, session_id uuid, hash text, request_id text, address inet, receipt text, give_percent int4
 -- columns: account_id uuid
 -- writes: yes
 --
 -- After enter, for a password that was right for this hash. No row, and nothing
 -- written: it is another password by now, or the account has a second factor, and
--- then that is what to prove it with. credential_pkey, totp_pkey and
--- session_pkey serve it.
+-- then that is what to prove it with. What the attempt took is given back.
+-- credential_pkey, totp_pkey, session_pkey and throttle_pkey serve it.
 
 with accepted as materialized (
   select c.account_id
@@ -35,3 +35,4 @@ audited as (
 )
 select account_id
 from accepted
+cross join lateral pets.throttle_give($6::text, $7::int4)

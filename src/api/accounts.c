@@ -1,12 +1,13 @@
 /*
- * accounts.c: accounts. Registration hashes first, off the loop, and then writes the account, its
- * credential and the audit event in one statement. Where mail is sent it writes what was asked for,
- * and a message, instead, and says the same whoever has the address; following the link in the
- * message is what opens the account.
+ * accounts.c: accounts. Registration asks whether the network may have another account, hashes, off
+ * the loop, and then writes the account, its credential and the audit event in one statement. Where
+ * mail is sent it writes what was asked for, and a message, instead, and says the same whoever has
+ * the address; following the link in the message is what opens the account.
  */
 #include "api/accounts.h"
 
 #include "api/service.h"
+#include "api/throttle.h"
 #include "auth/email.h"
 #include "base/log.h"
 
@@ -58,12 +59,26 @@ enum err accounts_register_check(struct exchange *exchange)
 
 enum err accounts_register(struct exchange *exchange)
 {
-    const struct text *password = &exchange->values[F_PASSWORD].text;
     struct hash_job *job = arena_zalloc(exchange->arena, sizeof *job);
+    enum err err = service_reserve(exchange, job);
 
-    *job = (struct hash_job){
-        .kind = HASH_MAKE, .password = password->bytes, .length = password->length};
+    if (err != ERR_NONE)
+        return err;
     exchange->memory = job;
+    throttle_ask(exchange, THROTTLE_REGISTER, NULL, NULL);
+    return ERR_NONE;
+}
+
+static enum err hash_password(struct exchange *exchange)
+{
+    const struct text *password = &exchange->values[F_PASSWORD].text;
+    struct hash_job *job = exchange->memory;
+    struct text receipt;
+    enum err err = throttle_judge(exchange, THROTTLE_REGISTER, 0, &receipt);
+
+    if (err != ERR_NONE)
+        return err;
+    hash_job_init(job, HASH_MAKE, password->bytes, password->length);
     return service_hash(exchange, job);
 }
 
@@ -117,6 +132,8 @@ static enum err created(struct exchange *exchange)
 enum err accounts_registered(struct exchange *exchange)
 {
     if (exchange->step == 1)
+        return hash_password(exchange);
+    if (exchange->step == 2)
         return insert_account(exchange);
     if (!service_of(exchange)->config->mail.mode)
         return created(exchange);

@@ -2,11 +2,14 @@
  * login.c: a login is three steps: look the account up, check the password off the loop, then open
  * a session, let it wait for the second factor, or record the failure. Each step happens for every
  * login: an address that nobody has costs the same hash and the same number of round trips as a
- * wrong password, and gets the same answer.
+ * wrong password, and gets the same answer. So does a password that nobody can have, since it is
+ * empty or too long. Before all that, a place in the queue of the hashing thread and room for one
+ * more failure are taken; who gets neither costs no hash.
  */
 #include "api/login.h"
 
 #include "api/service.h"
+#include "api/throttle.h"
 #include "auth/challenge.h"
 #include "auth/email.h"
 #include "base/log.h"
@@ -15,15 +18,24 @@ enum { F_EMAIL, F_PASSWORD };
 
 const struct field login_fields[login_fields_count] = {
     [F_EMAIL] = {"email", FIELD_STRING, FIELD_REQUIRED, 1, EMAIL_MAX},
-    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, PASSWORD_MAX},
+    [F_PASSWORD] = {"password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 0, INT_MAX},
 };
 
 /* Columns of login_lookup. */
-enum { COLUMN_ACCOUNT, COLUMN_STATE, COLUMN_ROLE, COLUMN_HASH, COLUMN_PEPPER, COLUMN_MFA };
+enum {
+    COLUMN_ACCOUNT,
+    COLUMN_STATE,
+    COLUMN_ROLE,
+    COLUMN_HASH,
+    COLUMN_PEPPER,
+    COLUMN_MFA,
+    COLUMN_THROTTLE
+};
 
 struct login {
     struct hash_job job;
     struct grant grant;
+    struct text receipt; /* of what the attempt took */
     const char *failure; /* why it fails whatever the password; NULL: it need not */
     bool known;          /* there is such an account */
     bool second_factor;  /* and it has one */
@@ -34,10 +46,16 @@ struct login {
 enum err login_ask(struct exchange *exchange)
 {
     const struct text *email = &exchange->values[F_EMAIL].text;
-    struct query *query = exchange_query(exchange, STATEMENT_LOGIN_LOOKUP);
+    struct login *login = arena_zalloc(exchange->arena, sizeof *login);
+    enum err err = service_reserve(exchange, &login->job);
+    struct query *query;
 
-    exchange->memory = arena_zalloc(exchange->arena, sizeof(struct login));
+    if (err != ERR_NONE)
+        return err;
+    exchange->memory = login;
+    query = exchange_query(exchange, STATEMENT_LOGIN_LOOKUP);
     query_text(query, email->bytes, email->length);
+    throttle_bind(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 
@@ -47,7 +65,7 @@ static void choose_hash(struct login *login, const struct rows *rows, const stru
     const char *hash = hasher_dummy(service->hasher);
     size_t length = strlen(hash);
 
-    if (rows->count == 0) {
+    if (rows_null(rows, 0, COLUMN_HASH)) {
         login->failure = "unknown_email";
     } else {
         login->known = true;
@@ -66,10 +84,15 @@ static void choose_hash(struct login *login, const struct rows *rows, const stru
 static enum err check_password(struct exchange *exchange, struct login *login)
 {
     const struct text *password = &exchange->values[F_PASSWORD].text;
+    enum err err = throttle_judge(exchange, THROTTLE_LOGIN, COLUMN_THROTTLE, &login->receipt);
 
-    login->job = (struct hash_job){
-        .kind = HASH_VERIFY, .password = password->bytes, .length = password->length};
+    if (err != ERR_NONE)
+        return err;
+    hash_job_init(
+        &login->job, HASH_VERIFY, password->bytes, MIN(password->length, (size_t)PASSWORD_MAX));
     choose_hash(login, &exchange->query.rows, service_of(exchange));
+    if (password->length > PASSWORD_MAX && login->failure == NULL)
+        login->failure = "wrong_password";
     login->state = CHECKING;
     return service_hash(exchange, &login->job);
 }
@@ -82,7 +105,8 @@ static enum err record_failure(struct exchange *exchange, struct login *login)
 
 /* --- the session --- */
 
-enum err login_open_session(struct exchange *exchange, struct grant *grant, bool mfa)
+enum err login_open_session(
+    struct exchange *exchange, struct grant *grant, bool mfa, const struct text *receipt)
 {
     const struct service *service = service_of(exchange);
     const struct config *config = service->config;
@@ -101,6 +125,8 @@ enum err login_open_session(struct exchange *exchange, struct grant *grant, bool
     query_inet(query, exchange->request.address);
     query_string(query, exchange->request.user_agent);
     query_string(query, exchange->request.id);
+    throttle_bind_known(exchange, query);
+    throttle_bind_give(exchange, query, receipt);
     return ERR_NONE;
 }
 
@@ -137,6 +163,7 @@ static enum err open_challenge(struct exchange *exchange, struct login *login)
     query_int4(query, CHALLENGE_LIFETIME_S);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
+    throttle_bind_give(exchange, query, &login->receipt);
     return ERR_NONE;
 }
 
@@ -170,7 +197,7 @@ static enum err checked(struct exchange *exchange, struct login *login)
     if (login->second_factor)
         return open_challenge(exchange, login);
     login->state = OPENING;
-    return login_open_session(exchange, &login->grant, false);
+    return login_open_session(exchange, &login->grant, false, &login->receipt);
 }
 
 enum err login_next(struct exchange *exchange)

@@ -12,8 +12,12 @@ extern const struct field login_fields[login_fields_count];
 
 handler login_ask, login_next;
 
-/* Begins the query that opens a session for `grant->account`; then fills the reply. */
-enum err login_open_session(struct exchange *exchange, struct grant *grant, bool mfa);
+/*
+ * Begins the query that opens a session for `grant->account`, and gives back what the attempt took
+ * (`receipt`; NULL: nothing); then fills the reply.
+ */
+enum err login_open_session(
+    struct exchange *exchange, struct grant *grant, bool mfa, const struct text *receipt);
 enum err login_session_opened(struct exchange *exchange, struct grant *grant);
 
 #endif

@@ -114,7 +114,7 @@ static enum err accepted(struct exchange *exchange, struct second_step *second)
     second->state = OPENING;
     if (!by_code)
         service_log_user_updated(exchange, &second->grant.account, "recovery_codes", "used");
-    return login_open_session(exchange, &second->grant, true);
+    return login_open_session(exchange, &second->grant, true, NULL);
 }
 
 enum err login_factor_next(struct exchange *exchange)

@@ -5,6 +5,7 @@
 #include "api/passwords.h"
 
 #include "api/service.h"
+#include "api/throttle.h"
 #include "base/log.h"
 
 enum { F_CURRENT, F_NEW };
@@ -16,20 +17,27 @@ const struct field passwords_fields[passwords_fields_count] = {
 };
 
 /* Columns of credential_own; from the address on what service_check_password wants. */
-enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL };
+enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL, COLUMN_THROTTLE = 5 };
 
 struct change {
     struct hash_job job;
+    struct text receipt; /* of what the attempt took */
     char old_hash[PASSWORD_HASH_SIZE];
     bool refused;
 };
 
 enum err passwords_change(struct exchange *exchange)
 {
-    struct query *query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
+    struct change *change = arena_zalloc(exchange->arena, sizeof *change);
+    enum err err = service_reserve(exchange, &change->job);
+    struct query *query;
 
-    exchange->memory = arena_zalloc(exchange->arena, sizeof(struct change));
+    if (err != ERR_NONE)
+        return err;
+    exchange->memory = change;
+    query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
     query_uuid(query, &exchange->principal.account);
+    throttle_bind(exchange, query, THROTTLE_PASSWORD);
     return ERR_NONE;
 }
 
@@ -39,17 +47,15 @@ static enum err check_current(struct exchange *exchange, struct change *change)
     const struct rows *rows = &exchange->query.rows;
     const char *hash;
     size_t length;
-    enum err err;
+    enum err err = throttle_judge(exchange, THROTTLE_PASSWORD, COLUMN_THROTTLE, &change->receipt);
 
-    if (rows->count != 1)
-        return ERR_INTERNAL;
-    err = service_check_password(
-        exchange, &exchange->values[F_NEW].text, COLUMN_EMAIL, "/new_password");
+    if (err == ERR_NONE)
+        err = service_check_password(
+            exchange, &exchange->values[F_NEW].text, COLUMN_EMAIL, "/new_password");
     if (err != ERR_NONE)
         return err;
     hash = rows_text(rows, 0, COLUMN_HASH, &length);
-    change->job = (struct hash_job){
-        .kind = HASH_VERIFY, .password = current->bytes, .length = current->length};
+    hash_job_init(&change->job, HASH_VERIFY, current->bytes, current->length);
     hash_job_expect(&change->job, hash, length);
     memcpy(change->old_hash, change->job.hash, sizeof change->old_hash);
     return service_hash(exchange, &change->job);
@@ -79,8 +85,7 @@ static enum err hash_new(struct exchange *exchange, struct change *change)
 
     if (!change->job.matched)
         return refuse(exchange, change);
-    change->job = (struct hash_job){
-        .kind = HASH_MAKE, .password = password->bytes, .length = password->length};
+    hash_job_init(&change->job, HASH_MAKE, password->bytes, password->length);
     return service_hash(exchange, &change->job);
 }
 
@@ -99,6 +104,7 @@ static enum err store_new(struct exchange *exchange, const struct change *change
     service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
+    throttle_bind_give(exchange, query, &change->receipt);
     return ERR_NONE;
 }
 

@@ -1,13 +1,15 @@
 /*
  * resets.c: asking for a link is answered alike for every address; what is done for one that is
- * somebody's is done for any other, too. Following it takes three steps: whose password it is, for
- * the rules of passwords; the hash, off the loop; and then the one statement that takes the link,
- * sets the password and ends every session. It says once more whether the link is good: of many who
- * follow it at once, one is told that it was. A second factor stays what it is.
+ * somebody's is done for any other, too, and none is sent more messages than fit. Following it
+ * takes three steps: whose password it is, for the rules of passwords; the hash, off the loop; and
+ * then the one statement that takes the link, sets the password and ends every session. It says
+ * once more whether the link is good: of many who follow it at once, one is told that it was. A
+ * second factor stays what it is.
  */
 #include "api/resets.h"
 
 #include "api/service.h"
+#include "api/throttle.h"
 #include "auth/email.h"
 #include "base/log.h"
 
@@ -21,14 +23,24 @@ const struct field resets_request_fields[resets_request_fields_count] = {
 
 enum err resets_request(struct exchange *exchange)
 {
+    if (!service_of(exchange)->config->mail.mode)
+        return ERR_NOT_FOUND;
+    throttle_ask(exchange, THROTTLE_RESET, &exchange->values[F_EMAIL].text, NULL);
+    return ERR_NONE;
+}
+
+static enum err make_link(struct exchange *exchange)
+{
     const struct service *service = service_of(exchange);
     const struct text *email = &exchange->values[F_EMAIL].text;
     struct query *query;
     struct uuid id;
     struct link link;
+    struct text receipt;
+    enum err err = throttle_judge(exchange, THROTTLE_RESET, 0, &receipt);
 
-    if (!service->config->mail.mode)
-        return ERR_NOT_FOUND;
+    if (err != ERR_NONE)
+        return err;
     uuid_v7(&id);
     if (link_derive(&service->link_key, &id, &link) != 0)
         return ERR_INTERNAL;
@@ -44,6 +56,8 @@ enum err resets_request(struct exchange *exchange)
 
 enum err resets_requested(struct exchange *exchange)
 {
+    if (exchange->step == 1)
+        return make_link(exchange);
     log_event(LEVEL_INFO, "authn_password_reset_requested",
         log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
     service_accepted(exchange);
@@ -95,8 +109,7 @@ static enum err hash_password(struct exchange *exchange, struct reset *reset)
     err = service_check_password(exchange, password, COLUMN_EMAIL, "/password");
     if (err != ERR_NONE)
         return err;
-    reset->job = (struct hash_job){
-        .kind = HASH_MAKE, .password = password->bytes, .length = password->length};
+    hash_job_init(&reset->job, HASH_MAKE, password->bytes, password->length);
     return service_hash(exchange, &reset->job);
 }
 

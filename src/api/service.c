@@ -18,16 +18,45 @@ static void cancel_hash(struct exchange *exchange)
     hasher_cancel(service_of(exchange)->hasher, exchange->waiting);
 }
 
+static enum err overloaded(const struct service *service)
+{
+    slot_count(service->slot, COUNTER_HASHES_REFUSED);
+    return ERR_OVERLOADED;
+}
+
+struct reservation {
+    struct hasher *hasher;
+    struct hash_job *job;
+};
+
+static void give_back(void *object)
+{
+    struct reservation *reservation = object;
+
+    hasher_cancel(reservation->hasher, reservation->job);
+}
+
+enum err service_reserve(struct exchange *exchange, struct hash_job *job)
+{
+    const struct service *service = service_of(exchange);
+    struct reservation *reservation;
+
+    if (hasher_reserve(service->hasher, job) != 0)
+        return overloaded(service);
+    reservation = arena_alloc(exchange->arena, sizeof *reservation);
+    *reservation = (struct reservation){service->hasher, job};
+    arena_defer(exchange->arena, give_back, reservation);
+    return ERR_NONE;
+}
+
 enum err service_hash(struct exchange *exchange, struct hash_job *job)
 {
     const struct service *service = service_of(exchange);
 
     job->done = hashed;
     job->context = exchange;
-    if (hasher_submit(service->hasher, job) != 0) {
-        slot_count(service->slot, COUNTER_HASHES_REFUSED);
-        return ERR_OVERLOADED;
-    }
+    if (hasher_submit(service->hasher, job) != 0)
+        return overloaded(service);
     exchange->waiting = job;
     exchange_wait(exchange, STAGE_HASH, cancel_hash);
     return ERR_NONE;

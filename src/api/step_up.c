@@ -6,6 +6,7 @@
 #include "api/step_up.h"
 
 #include "api/service.h"
+#include "api/throttle.h"
 #include "auth/recovery.h"
 #include "base/log.h"
 
@@ -18,10 +19,11 @@ const struct field step_up_fields[step_up_fields_count] = {
 };
 
 /* Columns of credential_own. */
-enum { COLUMN_HASH, COLUMN_SECOND_FACTOR = 4 };
+enum { COLUMN_HASH, COLUMN_SECOND_FACTOR = 4, COLUMN_THROTTLE };
 
 struct step_up {
     struct hash_job job;
+    struct text receipt; /* of what a try of the password took */
     enum { LOOKING, HASHING, PROVING, FAILED } state;
     enum err err; /* FAILED: the answer */
 };
@@ -82,6 +84,19 @@ static enum err prove_by_recovery(struct exchange *exchange, struct step_up *ste
     return ERR_NONE;
 }
 
+static enum err ask_password(struct exchange *exchange, struct step_up *step_up)
+{
+    enum err err = service_reserve(exchange, &step_up->job);
+    struct query *query;
+
+    if (err != ERR_NONE)
+        return err;
+    query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
+    query_uuid(query, &exchange->principal.account);
+    throttle_bind(exchange, query, THROTTLE_PASSWORD);
+    return ERR_NONE;
+}
+
 enum err step_up_ask(struct exchange *exchange)
 {
     const struct value *values = exchange->values;
@@ -95,11 +110,11 @@ enum err step_up_ask(struct exchange *exchange)
     exchange->memory = step_up;
     if (values[F_RECOVERY].given)
         return prove_by_recovery(exchange, step_up);
-    query = exchange_query(
-        exchange, values[F_CODE].given ? STATEMENT_TOTP_TRY : STATEMENT_CREDENTIAL_OWN);
+    if (!values[F_CODE].given)
+        return ask_password(exchange, step_up);
+    query = exchange_query(exchange, STATEMENT_TOTP_TRY);
     query_uuid(query, &exchange->principal.account);
-    if (values[F_CODE].given)
-        query_bool(query, true);
+    query_bool(query, true);
     return ERR_NONE;
 }
 
@@ -131,16 +146,16 @@ static enum err check_password(struct exchange *exchange, struct step_up *step_u
     const struct rows *rows = &exchange->query.rows;
     const char *hash;
     size_t length;
+    enum err err = throttle_judge(exchange, THROTTLE_PASSWORD, COLUMN_THROTTLE, &step_up->receipt);
 
-    if (rows->count != 1)
-        return ERR_INTERNAL;
+    if (err != ERR_NONE)
+        return err;
     if (rows_bool(rows, 0, COLUMN_SECOND_FACTOR))
         return refuse(exchange, "/code", "required",
             "This account has a second factor: give a code of it, or a recovery code.");
     hash = rows_text(rows, 0, COLUMN_HASH, &length);
     step_up->state = HASHING;
-    step_up->job = (struct hash_job){
-        .kind = HASH_VERIFY, .password = password->bytes, .length = password->length};
+    hash_job_init(&step_up->job, HASH_VERIFY, password->bytes, password->length);
     hash_job_expect(&step_up->job, hash, length);
     return service_hash(exchange, &step_up->job);
 }
@@ -154,6 +169,7 @@ static enum err prove_by_password(struct exchange *exchange, struct step_up *ste
     query = prove(exchange, step_up, STATEMENT_STEP_UP_PASSWORD);
     query_string(query, step_up->job.hash);
     bind_request(exchange, query);
+    throttle_bind_give(exchange, query, &step_up->receipt);
     return ERR_NONE;
 }
 

@@ -348,6 +348,12 @@ size_t hasher_pending(const struct hasher *hasher)
     return hasher->pending;
 }
 
+void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *password, size_t length)
+{
+    *job =
+        (struct hash_job){.kind = kind, .password = password, .length = length, .slot = job->slot};
+}
+
 void hash_job_expect(struct hash_job *job, const char *hash, size_t length)
 {
     length = MIN(length, sizeof job->hash - 1);

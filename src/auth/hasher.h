@@ -38,6 +38,9 @@ struct hash_job {
 /* Sets the hash that HASH_VERIFY checks against; `hash` needs no NUL. */
 void hash_job_expect(struct hash_job *job, const char *hash, size_t length);
 
+/* A job of that kind; a place that it has in the queue stays its own. */
+void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *password, size_t length);
+
 /*
  * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost, hash_queue and
  * hash_slots; borrows the pepper and the worker's loop, permits and slot. NULL with errno. Caller

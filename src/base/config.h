@@ -94,6 +94,26 @@ struct config {
         int attempts_max;
     } mail;
     struct {
+        bool enabled;
+        int own_burst;
+        int own_drain_s;
+        int account_burst;
+        int account_drain_s;
+        int network_burst;
+        int network_drain_s;
+        int code_burst;
+        int code_drain_s;
+        int register_burst;
+        int register_drain_s;
+        int reset_burst;
+        int reset_drain_s;
+        int success_percent;
+        int ipv4_bits;
+        int ipv6_bits;
+        int known_networks;
+        int known_days;
+    } throttle;
+    struct {
         int max_body_bytes;
     } http;
     struct {

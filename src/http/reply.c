@@ -58,24 +58,22 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     const char *detail, const struct violations *violations)
 {
     const struct err_info *info = err_info(err);
-    const char *allow = reply->allow;
-    const char *own_challenge = reply->challenge;
-    int own_retry_after = reply->retry_after;
+    const struct reply before = *reply;
     struct arena *arena = reply->body.arena;
     struct json_out *json = &reply->json;
     bool media = err == ERR_UNSUPPORTED_MEDIA_TYPE;
-    const char *accept_post = media ? reply->accept_post : NULL;
-    const char *accept_patch = media ? reply->accept_patch : NULL;
 
     reply_init(reply, arena);
-    reply->accept_post = accept_post;
-    reply->accept_patch = accept_patch;
-    reply->allow = err == ERR_METHOD_NOT_ALLOWED ? allow : NULL;
+    reply->accept_post = media ? before.accept_post : NULL;
+    reply->accept_patch = media ? before.accept_patch : NULL;
+    reply->allow = err == ERR_METHOD_NOT_ALLOWED ? before.allow : NULL;
+    reply->rate_limit_policy = before.rate_limit_policy;
+    reply->rate_limit = before.rate_limit;
     reply->status = info->status;
     reply->content_type = "application/problem+json";
-    reply->retry_after = own_retry_after > 0 ? own_retry_after : info->retry_after;
+    reply->retry_after = before.retry_after > 0 ? before.retry_after : info->retry_after;
     if (info->status == 401 || err == ERR_INSUFFICIENT_SCOPE)
-        reply->challenge = own_challenge != NULL ? own_challenge : challenge(err);
+        reply->challenge = before.challenge != NULL ? before.challenge : challenge(err);
     json_open_object(json);
     put_member(json, "type", arena_format(arena, "/docs/errors#%s", info->code));
     put_member(json, "title", info->title);
@@ -158,6 +156,8 @@ void reply_head(const struct reply *reply, struct buf *head)
     put_header(head, "WWW-Authenticate", reply->challenge);
     put_header(head, "Cache-Control", reply->cache_control);
     put_header(head, "Vary", reply->vary);
+    put_header(head, "RateLimit-Policy", reply->rate_limit_policy);
+    put_header(head, "RateLimit", reply->rate_limit);
     if (reply->retry_after > 0)
         put_number(head, "Retry-After", reply->retry_after);
     buf_put(head, "\r\n", 2);

@@ -25,6 +25,8 @@ struct reply {
     const char *vary;
     int32_t version; /* rendered as ETag; 0: none */
     int retry_after; /* seconds; 0: that of the error, or none */
+    /* RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), also of a problem. */
+    const char *rate_limit_policy, *rate_limit;
 };
 
 void reply_init(struct reply *reply, struct arena *arena);

@@ -57,6 +57,12 @@ const struct counter_info *counter_info(enum counter counter)
         [COUNTER_HASHES] = {"password_hashes_total", "Passwords hashed."},
         [COUNTER_HASHES_REFUSED] = {"password_hashes_refused_total",
             "Passwords not hashed because hash_queue were waiting already."},
+        [COUNTER_THROTTLED_OWN] = {"throttled_own_total",
+            "Attempts refused: too many of one network on one account."},
+        [COUNTER_THROTTLED_ACCOUNT] = {"throttled_account_total",
+            "Attempts refused: too many of unknown networks on one account."},
+        [COUNTER_THROTTLED_NETWORK] = {"throttled_network_total",
+            "Attempts refused: too many of one network on all accounts."},
     };
 
     return &infos[(unsigned)counter < COUNTER_COUNT ? counter : 0];

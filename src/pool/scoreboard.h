@@ -62,6 +62,9 @@ enum counter {
     COUNTER_TOKENS_REFUSED,
     COUNTER_HASHES,         /* passwords hashed */
     COUNTER_HASHES_REFUSED, /* hash queue full */
+    COUNTER_THROTTLED_OWN,  /* attempts refused, by the bucket that was full */
+    COUNTER_THROTTLED_ACCOUNT,
+    COUNTER_THROTTLED_NETWORK,
     COUNTER_COUNT
 };
 

@@ -31,7 +31,7 @@ sub rows ($sql, @values)          { return $root->selectrow_array($sql, undef, @
 
 # An answer without what differs between any two.
 sub shape ($reply) {
-    my %headers = map { $_ => $reply->header($_) } grep { !/\A(?:date|x-request-id)\z/ } keys $reply->{headers}->%*;
+    my %headers = map { $_ => $reply->header($_) } grep { !/\A(?:date|x-request-id|ratelimit)\z/ } keys $reply->{headers}->%*;
     return { status => $reply->status, headers => \%headers, body => $reply->body =~ s/"trace_id":"[^"]*"//r };
 }
 

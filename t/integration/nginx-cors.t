@@ -13,7 +13,7 @@ use Test::More;
 my $corpus = corpus('cors.json');
 my $nginx  = Pets::Nginx->new(fakes => 1, plain_api => 1, origins => $corpus->{listed})->start;
 
-my $EXPOSED = 'Allow, ETag, Link, Location, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-Id';
+my $EXPOSED = 'Allow, ETag, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id';
 my %PREFLIGHT = (
     'access-control-allow-methods' => ['GET, HEAD, POST, PUT, PATCH, DELETE'],
     'access-control-allow-headers' =>

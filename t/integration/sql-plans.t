@@ -94,6 +94,9 @@ sub plan_ok ($what, $plan, %expected) {
     return;
 }
 
+# What a function does is compiled once on a connection; that is not to be counted.
+plan_of('pets_auth', undef, 'login_lookup', email => 'x');
+
 # First on tables that have never been analyzed, as a new database's are.
 for my $statistics ('without statistics', 'with statistics') {
     $super->do('vacuum (analyze)') if $statistics eq 'with statistics';
@@ -155,6 +158,18 @@ for my $statistics ('without statistics', 'with statistics') {
     my $json = $dbh->selectrow_array(q{explain (analyze, buffers, timing off, format json) select pets.enter($1, $2, null, true, null)} =~ s/\$1/$dbh->quote($ann->{session})/er =~ s/\$2/$dbh->quote($ann->{id})/er);
     my $plan = JSON::PP->new->decode($json)->[0]{Plan};
     cmp_ok blocks($plan), '<=', 10, 'enter touches a few blocks of two primary keys';
+}
+
+# Nor does throttle_take walk through its table, however much of it there is. (One attempt of sixteen also sweeps.)
+{
+    $super->do(q{insert into pets.throttle select gen_random_uuid(), now() + interval '1 hour' from generate_series(1, 20000)});
+    my $dbh    = $pg->dbh('pets_auth');
+    my @blocks = sort { $a <=> $b } map {
+        my $json = $dbh->selectrow_array("explain (analyze, buffers, timing off, format json) select pets.throttle_take('login', 'subject$_', null, '192.0.2.$_', '{32,64,90,5,60,5,60,5,60}')");
+        blocks(JSON::PP->new->decode($json)->[0]{Plan});
+    } 1 .. 21;
+    cmp_ok $blocks[10], '<=', 60, "throttle_take touches a few blocks of its primary key ($blocks[10])";
+    cmp_ok $blocks[-2], '<=', 1200, "and its sweep not many more ($blocks[-2])";
 }
 
 done_testing;

@@ -227,6 +227,9 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+  if limits is null then
+    return;
+  end if;
   insert into pets.known_network as k (account_id, network)
   values (account, pets.network_of(address, limits[1], limits[2]))
   on conflict (account_id, network) do update set last_seen = now()
