@@ -322,7 +322,7 @@ subtest 'at rest' => sub {
     my ($zoe, $max) = map { enrol($service->user) } 1 .. 2;
     my $key = unpack 'H*', $zoe->{app}{key};
     ok index($root->selectrow_array(q{select string_agg(t::text, '') from pets.totp t}), $key) < 0, 'the secret is not in the table';
-    ok index($root->selectrow_array(q{select string_agg(t::text || convert_from(secret, 'latin1'), '') from pets.totp t}), $zoe->{app}{key}) < 0, '... in any form';
+    is $root->selectrow_array(q{select count(*) from pets.totp where position(decode(?, 'hex') in secret) > 0}, undef, $key), 0, '... in any form';
     my $kept = $root->selectcol_arrayref(q{select encode(hash, 'hex') from pets.recovery_code where account_id = ?}, undef, $zoe->id);
     is scalar(grep { length == 64 } @$kept), 10, 'of recovery codes hashes';
     my $token = token($zoe);
