@@ -178,6 +178,8 @@ static void put_worker(struct json_out *json, const struct status_worker *worker
     put_int(json, "active", worker->active);
     put_int(json, "queued", worker->queued);
     put_int(json, "database_connections", worker->database_ready);
+    put_int(json, "hashing", worker->hashing);
+    put_int(json, "hash_pending", worker->hash_pending);
     put_count(json, "requests", worker->requests);
     put_known(json, "rss_bytes", worker->rss_bytes);
     json_key(json, "in_flight");
