@@ -1,9 +1,13 @@
 # Every statement; a test checks that none is missing.
 STATEMENTS = \
 	sql/statements/account_add.sql \
+	sql/statements/account_change.sql \
+	sql/statements/account_find.sql \
+	sql/statements/account_list.sql \
 	sql/statements/account_me.sql \
 	sql/statements/account_register.sql \
 	sql/statements/account_request.sql \
+	sql/statements/account_revoke.sql \
 	sql/statements/api_key_create.sql \
 	sql/statements/api_key_list.sql \
 	sql/statements/api_key_revoke.sql \
@@ -21,6 +25,7 @@ STATEMENTS = \
 	sql/statements/mail_expire.sql \
 	sql/statements/mail_failed.sql \
 	sql/statements/mail_sent.sql \
+	sql/statements/operator_event.sql \
 	sql/statements/password_change.sql \
 	sql/statements/password_change_failed.sql \
 	sql/statements/pet_create.sql \
@@ -37,9 +42,11 @@ STATEMENTS = \
 	sql/statements/second_factor_get.sql \
 	sql/statements/second_factor_remove.sql \
 	sql/statements/session_close.sql \
+	sql/statements/session_find.sql \
 	sql/statements/session_list.sql \
 	sql/statements/session_open.sql \
 	sql/statements/session_refresh.sql \
+	sql/statements/session_revoke.sql \
 	sql/statements/step_up_code.sql \
 	sql/statements/step_up_password.sql \
 	sql/statements/step_up_recovery.sql \

@@ -10,6 +10,7 @@
 #include "ctl/key.h"
 #include "ctl/mail.h"
 #include "ctl/secret.h"
+#include "ctl/session.h"
 #include "ctl/user.h"
 #include "http/utf8.h"
 
@@ -23,6 +24,11 @@ static const struct option {
     [CTL_EMAIL] = {"--email", "EMAIL", "the e-mail address"},
     [CTL_REASON] = {"--reason", "TEXT", "why, for the audit trail"},
     [CTL_JSON] = {"--json", NULL, "print JSON, for programs"},
+    [CTL_LIMIT] = {"--limit", "N", "at most so many (100)"},
+    [CTL_BEFORE] = {"--before", "ID", "only older ones than this"},
+    [CTL_ROLE] = {"--role", "ROLE", "only USER or ADMIN"},
+    [CTL_STATE] = {"--state", "STATE", "only in this state, such as active or disabled"},
+    [CTL_ALL] = {"--all", NULL, "those that are over, too"},
 };
 
 #define TAKES(option) CTL_TAKES(option)
@@ -41,6 +47,22 @@ static const struct verb {
     {"user", "add", "[--email] EMAIL", 0, 1,
         TAKES(EMAIL) | TAKES(ADMIN) | TAKES(NAME) | TAKES(REASON) | TAKES(JSON), 0, true, user_add,
         "add an account and print its id; the password is a line of standard input, or asked for"},
+    {"user", "list", "[TEXT]", 0, 1,
+        TAKES(LIMIT) | TAKES(BEFORE) | TAKES(ROLE) | TAKES(STATE) | TAKES(JSON), 0, true, user_list,
+        "list accounts, newest first; with TEXT, those with it in e-mail address or name"},
+    {"user", "show", "USER", 1, 1, TAKES(JSON), 0, true, user_show, "show an account"},
+    {"user", "role", "USER ROLE", 2, 2, TAKES(REASON), TAKES(REASON), true, user_role,
+        "make an account USER or ADMIN"},
+    {"user", "disable", "USER", 1, 1, TAKES(REASON), TAKES(REASON), true, user_disable,
+        "let an account log in no more, and end its sessions"},
+    {"user", "enable", "USER", 1, 1, TAKES(REASON), TAKES(REASON), true, user_enable,
+        "let it log in again"},
+    {"user", "revoke", "USER", 1, 1, TAKES(REASON), TAKES(REASON), true, user_revoke,
+        "end all sessions and API keys of an account"},
+    {"session", "list", "USER", 1, 1, TAKES(ALL) | TAKES(JSON), 0, true, session_list,
+        "list the sessions of an account that are live, newest first"},
+    {"session", "revoke", "SESSION", 1, 1, TAKES(REASON), TAKES(REASON), true, session_revoke,
+        "end a session"},
     {"key", "new", "DIR", 1, 1, 0, 0, false, key_new,
         "make a signing key, DIR/KID.pem and DIR/KID.pub.pem, and print its KID"},
     {"pepper", "new", "FILE", 1, 1, 0, 0, false, secret_pepper_new,
@@ -82,7 +104,7 @@ static enum ctl_exit print_help(void)
     puts("Usage: petsctl [-c FILE] VERB [ARGUMENT...] [OPTION...]\n\nVerbs:");
     for (size_t i = 0; i < countof(verbs); i++)
         print_verb(&verbs[i]);
-    puts("\nOptions of verbs:");
+    puts("\nUSER is an e-mail address or the id of an account.\n\nOptions of verbs:");
     for (size_t i = 0; i < countof(options); i++)
         printf("  %-10s %-6s  %s\n", options[i].name,
             options[i].value == NULL ? "" : options[i].value, options[i].help);

@@ -5,7 +5,7 @@
 -- writes: yes
 --
 -- petsctl runs it. Fails with 23505 on account_email_key when the address is
--- taken. The pool may add accounts but read none, so the row that is returned is
+-- taken. A row that was just inserted cannot be read in the same statement, so it is
 -- put together from what was given and from the defaults of the table.
 
 with opened as (

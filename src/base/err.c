@@ -50,6 +50,8 @@ static const struct err_info errors[ERR_COUNT] = {
         "A pet with this microchip number exists.", 0},
     [ERR_TOO_MANY_KEYS] = {"too_many_keys", 409, "There are too many API keys",
         "Revoke keys that are not needed any more.", 0},
+    [ERR_LAST_ADMIN] = {"last_admin", 409, "This is the last active administrator",
+        "Make somebody else an administrator first.", 0},
     [ERR_SECOND_FACTOR_ENROLLED] = {"second_factor_enrolled", 409, "A second factor is enrolled",
         "Remove it before you enrol another one.", 0},
     [ERR_LINK_INVALID] = {"link_invalid", 410, "The link is not good",

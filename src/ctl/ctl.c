@@ -121,23 +121,39 @@ enum ctl_exit ctl_configure(struct ctl *ctl)
 
 /* --- the database --- */
 
+/* The pool of a configuration, as a bit; 0: none that the tool can act for. */
+static unsigned pool_of(const struct config *config)
+{
+    static const struct {
+        const char *name;
+        unsigned pool;
+    } pools[] = {
+        {"ops", STATEMENT_POOL_OPS}, {"auth", STATEMENT_POOL_AUTH}, {"mail", STATEMENT_POOL_MAIL}};
+
+    for (size_t i = 0; i < countof(pools); i++)
+        if (strcmp(pools[i].name, config->pool.name) == 0)
+            return pools[i].pool;
+    return 0;
+}
+
 /* May be called before db_new has returned: then the loop ends as soon as it runs. */
 static void settled(void *context)
 {
     loop_stop(context);
 }
 
-static enum ctl_exit converse(struct ctl *ctl, unsigned pools)
+/* With a configuration of one of these pools, whose names are said in words. */
+static enum ctl_exit converse(struct ctl *ctl, unsigned pools, const char *names)
 {
     enum ctl_exit code = ctl_configure(ctl);
+    struct db_options options = {.connections = 1, .settled = settled};
     struct loop *loop;
-    struct db_options options = {.connections = 1, .pools = pools, .settled = settled};
 
     if (code != CTL_DONE || ctl->database != NULL)
         return code;
-    if ((strcmp(ctl->config->pool.name, "mail") == 0) != (pools == STATEMENT_POOL_MAIL))
-        return ctl_fail("%s: pool.name must %sbe mail for this", ctl->file,
-            pools == STATEMENT_POOL_MAIL ? "" : "not ");
+    options.pools = pool_of(ctl->config);
+    if ((options.pools & pools) == 0)
+        return ctl_fail("%s: pool.name must be %s for this", ctl->file, names);
     loop = loop_new();
     if (loop == NULL)
         return ctl_fail("%s", strerror(errno));
@@ -155,12 +171,17 @@ static enum ctl_exit converse(struct ctl *ctl, unsigned pools)
 
 enum ctl_exit ctl_connect(struct ctl *ctl)
 {
-    return converse(ctl, STATEMENT_POOL_OPS);
+    return converse(ctl, STATEMENT_POOL_OPS, "ops");
 }
 
 enum ctl_exit ctl_connect_mail(struct ctl *ctl)
 {
-    return converse(ctl, STATEMENT_POOL_MAIL);
+    return converse(ctl, STATEMENT_POOL_MAIL, "mail");
+}
+
+enum ctl_exit ctl_connect_audit(struct ctl *ctl)
+{
+    return converse(ctl, STATEMENT_POOL_AUTH | STATEMENT_POOL_OPS, "auth or ops");
 }
 
 struct query *ctl_query(struct ctl *ctl, enum statement_id statement)
@@ -184,6 +205,22 @@ enum err ctl_ask(struct ctl *ctl, struct query *query)
     if (query->err == ERR_NONE && loop_run(ctl->database->loop) == -1)
         query->err = ERR_INTERNAL;
     return query->err;
+}
+
+enum ctl_exit ctl_audit(struct ctl *ctl, const struct ctl_event *event)
+{
+    struct query *query = ctl_query(ctl, STATEMENT_OPERATOR_EVENT);
+
+    query_string(query, event->action);
+    query_string(query, event->target_type);
+    query_uuid(query, event->target);
+    query_string(query, event->outcome);
+    query_string(query, ctl_operator());
+    query_string(query, ctl->option[CTL_REASON]);
+    query_string(query, event->subject);
+    return ctl_ask(ctl, query) == ERR_NONE
+               ? CTL_DONE
+               : ctl_fail("this is not in the audit trail: %s", err_info(query->err)->title);
 }
 
 void ctl_close(struct ctl *ctl)

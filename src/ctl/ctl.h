@@ -19,7 +19,19 @@ enum ctl_exit {
 };
 
 /* Options of verbs; their names and what they mean are a table of petsctl.c. */
-enum ctl_option { CTL_ADMIN, CTL_NAME, CTL_EMAIL, CTL_REASON, CTL_JSON, CTL_OPTIONS };
+enum ctl_option {
+    CTL_ADMIN,
+    CTL_NAME,
+    CTL_EMAIL,
+    CTL_REASON,
+    CTL_JSON,
+    CTL_LIMIT,
+    CTL_BEFORE,
+    CTL_ROLE,
+    CTL_STATE,
+    CTL_ALL,
+    CTL_OPTIONS, /* how many */
+};
 #define CTL_TAKES(option) (1U << CTL_##option)
 
 enum { CTL_REASON_MAX = 500 }; /* bytes */
@@ -58,6 +70,8 @@ enum ctl_exit ctl_configure(struct ctl *ctl);
 enum ctl_exit ctl_connect(struct ctl *ctl);
 /* The same for the sender of mail, whose configuration is that of pool mail. */
 enum ctl_exit ctl_connect_mail(struct ctl *ctl);
+/* The same for who only has something to record: the configuration of pool auth will do, too. */
+enum ctl_exit ctl_connect_audit(struct ctl *ctl);
 
 /* A query to bind and to ask; owned by the arena. */
 struct query *ctl_query(struct ctl *ctl, enum statement_id statement);
@@ -67,6 +81,21 @@ enum err ctl_ask(struct ctl *ctl, struct query *query);
 
 /* Complains about an outcome. CTL_ABSENT for ERR_NOT_FOUND, or else CTL_FAILED. */
 enum ctl_exit ctl_complain(enum err err);
+
+/* What an operator did, or could not do, for the record. */
+struct ctl_event {
+    const char *action; /* a word of the vocabulary: docs/manual.md, Audit */
+    const char *target_type;
+    const struct uuid *target; /* NULL: it has no UUID */
+    const char *outcome;       /* "success" or "failure" */
+    const char *subject;       /* what has no UUID, such as the kid of a key; NULL: none */
+};
+
+/*
+ * Records it, with the operator and the reason given; for what no statement has recorded. CTL_DONE,
+ * or has complained.
+ */
+enum ctl_exit ctl_audit(struct ctl *ctl, const struct ctl_event *event);
 
 /* Ends the conversation and frees the configuration; harmless when there is none. */
 void ctl_close(struct ctl *ctl);

@@ -1,8 +1,10 @@
 petsctl_SOURCES += \
+	src/ctl/account.c src/ctl/account.h \
 	src/ctl/ctl.c src/ctl/ctl.h \
 	src/ctl/key.c src/ctl/key.h \
 	src/ctl/mail.c src/ctl/mail.h \
 	src/ctl/output.c src/ctl/output.h \
 	src/ctl/secret.c src/ctl/secret.h \
+	src/ctl/session.c src/ctl/session.h \
 	src/ctl/terminal.c src/ctl/terminal.h \
 	src/ctl/user.c src/ctl/user.h

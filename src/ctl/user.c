@@ -1,16 +1,19 @@
 /*
  * user.c: people. A new account's password is hashed here, as the auth pool does it, and never seen
- * again.
+ * again. What is changed here acts on the next request of both pools, since they ask the database.
  */
 #include "ctl/user.h"
 
 #include "auth/email.h"
 #include "auth/password_rules.h"
+#include "ctl/account.h"
 #include "ctl/output.h"
 #include "ctl/terminal.h"
 #include "http/utf8.h"
 
-enum { NAME_CHARACTERS = 80 };
+enum { NAME_CHARACTERS = 80, LIST_DEFAULT = 100, LIST_MAX = 1000 };
+
+/* --- add --- */
 
 struct user {
     const char *email;
@@ -151,4 +154,152 @@ enum ctl_exit user_add(struct ctl *ctl)
     if (code == CTL_DONE)
         print_id(ctl, &user.id);
     return code;
+}
+
+/* --- list, show --- */
+
+/* Those of account_list and account_find. */
+static const struct output_column columns[] = {
+    {"id", OUTPUT_UUID},
+    {"email", OUTPUT_TEXT},
+    {"display_name", OUTPUT_TEXT},
+    {"role", OUTPUT_TEXT},
+    {"state", OUTPUT_TEXT},
+    {"created_at", OUTPUT_TIMESTAMP},
+    {"updated_at", OUTPUT_TIMESTAMP},
+    {"version", OUTPUT_INT4},
+};
+
+/* The value of --limit; -1 when it is not a good one. */
+static int32_t parse_limit(const struct ctl *ctl)
+{
+    const char *text = ctl->option[CTL_LIMIT];
+    char *end;
+    long limit;
+
+    if (text == NULL)
+        return LIST_DEFAULT;
+    limit = strtol(text, &end, 10);
+    return text[0] < '0' || text[0] > '9' || *end != '\0' || limit < 1 || limit > LIST_MAX
+               ? -1
+               : (int32_t)limit;
+}
+
+enum ctl_exit user_list(struct ctl *ctl)
+{
+    const char *before = ctl->option[CTL_BEFORE];
+    int32_t limit = parse_limit(ctl);
+    struct output *output;
+    struct query *query;
+    struct uuid id;
+    enum ctl_exit code;
+
+    if (limit == -1)
+        return ctl_misuse("--limit takes a number from 1 to %d", LIST_MAX);
+    if (before != NULL && !uuid_parse(before, strlen(before), &id))
+        return ctl_misuse("--before takes the id of an account");
+    code = ctl_connect(ctl);
+    if (code != CTL_DONE)
+        return code;
+    query = ctl_query(ctl, STATEMENT_ACCOUNT_LIST);
+    query_uuid(query, before == NULL ? NULL : &id);
+    query_int4(query, limit);
+    query_string(query, ctl->option[CTL_ROLE]);
+    query_string(query, ctl->option[CTL_STATE]);
+    query_string(query, ctl->count == 0 ? NULL : ctl->arguments[0]);
+    if (ctl_ask(ctl, query) != ERR_NONE)
+        return ctl_complain(query->err);
+    output = output_new(ctl, columns, countof(columns));
+    output_rows(output, &query->rows);
+    output_list(output);
+    return CTL_DONE;
+}
+
+enum ctl_exit user_show(struct ctl *ctl)
+{
+    struct output *output = output_new(ctl, columns, countof(columns));
+    struct account account;
+    enum ctl_exit code = account_find(ctl, ctl->arguments[0], &account);
+
+    if (code != CTL_DONE)
+        return code;
+    output_rows(output, &account.found->rows);
+    output_object(output);
+    return CTL_DONE;
+}
+
+/* --- role, state, sessions --- */
+
+/* The transaction of what is refused leaves no trace, so it is recorded on its own. */
+static enum ctl_exit refused(
+    struct ctl *ctl, const struct account *account, const char *action, enum err err)
+{
+    ctl_audit(ctl, &(struct ctl_event){.action = action,
+                       .target_type = "account",
+                       .target = &account->id,
+                       .outcome = "failure"});
+    return ctl_complain(err);
+}
+
+/* `action` is what the statement records, when it may. */
+static enum ctl_exit change(
+    struct ctl *ctl, const char *role, const char *state, const char *action)
+{
+    struct account account;
+    struct query *query;
+    enum ctl_exit code = account_find(ctl, ctl->arguments[0], &account);
+
+    if (code != CTL_DONE)
+        return code;
+    query = ctl_query(ctl, STATEMENT_ACCOUNT_CHANGE);
+    query_uuid(query, &account.id);
+    query_string(query, role);
+    query_string(query, state);
+    query_string(query, ctl_operator());
+    query_string(query, ctl->option[CTL_REASON]);
+    if (ctl_ask(ctl, query) != ERR_NONE)
+        return refused(ctl, &account, action, query->err);
+    if (query->rows.count == 0)
+        return ctl_absent("there is no account %s any more", ctl->arguments[0]);
+    if (!rows_bool(&query->rows, 0, 0))
+        fprintf(stderr, "petsctl: it was so already\n");
+    return CTL_DONE;
+}
+
+enum ctl_exit user_role(struct ctl *ctl)
+{
+    const char *role = ctl->arguments[1];
+
+    if (strcmp(role, "USER") != 0 && strcmp(role, "ADMIN") != 0)
+        return ctl_misuse("a role is USER or ADMIN");
+    return change(ctl, role, NULL, "authz_role_change");
+}
+
+enum ctl_exit user_disable(struct ctl *ctl)
+{
+    return change(ctl, NULL, "disabled", "user_disabled");
+}
+
+enum ctl_exit user_enable(struct ctl *ctl)
+{
+    return change(ctl, NULL, "active", "user_enabled");
+}
+
+enum ctl_exit user_revoke(struct ctl *ctl)
+{
+    struct account account;
+    struct query *query;
+    enum ctl_exit code = account_find(ctl, ctl->arguments[0], &account);
+
+    if (code != CTL_DONE)
+        return code;
+    query = ctl_query(ctl, STATEMENT_ACCOUNT_REVOKE);
+    query_uuid(query, &account.id);
+    query_string(query, ctl_operator());
+    query_string(query, ctl->option[CTL_REASON]);
+    if (ctl_ask(ctl, query) != ERR_NONE)
+        return ctl_complain(query->err);
+    printf("%d sessions and %d API keys ended\n", rows_int4(&query->rows, 0, 0),
+        rows_int4(&query->rows, 0, 1));
+    return CTL_DONE;
 }

@@ -55,7 +55,7 @@ my $petsctl8 = slurp("$src/docs/man/petsctl.8");
 for my $option (sort { $a cmp $b } keys %{ { map { $_ => 1 } $petsd =~ /(?<=[ \[])-(-?\w+)/g } }) {
     like $petsd8, qr/^\.It Fl \Q$option\E\b/m, "petsd.8: -$option";
 }
-for my $verb ($petsctl =~ /^  ((?:\w+) (?:\w+)) /mg) {
+for my $verb ($petsctl =~ /^  (\w+ [\w-]+) /mg) {
     like $petsctl8, qr/^\.It Cm $verb\b/m, "petsctl.8: $verb";
 }
 

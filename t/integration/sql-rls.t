@@ -82,7 +82,7 @@ subtest 'accounts, credentials and sessions' => sub {
     my %read = map { $_ => "select " . ($_ eq 'credential' ? 'account_id' : 'id') . " from pets.$_" } qw(account credential session);
     for my $table (sort keys %read) {
         is try($api, $_, $read{$table}), '42501', "$table: not for pets_api" for undef, $ann, $ada;
-        is try($ops, undef, $read{$table}), '42501', "$table: not for pets_ops";
+        is try($ops, undef, $read{$table}), $table eq 'credential' ? '42501' : 3, "$table: for pets_ops, but for credentials";
     }
     my $all = [sort map { $_->{id} } $ann, $ben, $ada];
     is_deeply column($auth, $read{account}),    $all, 'account: a login may look for anybody';
@@ -119,6 +119,10 @@ subtest 'accounts, credentials and sessions' => sub {
     is try($auth, $ann,  q{update pets.session set expires_at = now() + interval '1 year'}),            '42501', 'no session is made longer';
     is try($auth, $ann,  q{insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at) values ($1, $2, sha256('x'), now() + interval '1 h', now() + interval '1 d')}, uuid7(), $ben->{id}), '42501', 'no session is opened for another';
     is try($ops, undef,  q{insert into pets.session (id, account_id, refresh_hash, expires_at, ends_at) values ($1, $2, sha256('x'), now() + interval '1 h', now() + interval '1 d')}, uuid7(), $ben->{id}), '42501', 'pets_ops opens none';
+    is try($ops, undef, q{update pets.session set revoked_at = now()}),                                 3,       'it ends them';
+    is try($ops, undef, q{update pets.session set revoked_at = null}),                                  '42501', 'and does nothing else to them';
+    is try($ops, undef, q{update pets.account set email = 'x@example.org'}),                            '42501', 'nor gives an account another address';
+    is try($ops, undef, q{update pets.credential set hash = 'x'}),                                      '42501', 'nor another password';
 };
 
 subtest 'the owner' => sub {

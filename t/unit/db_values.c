@@ -306,6 +306,7 @@ START_TEST(maps_sqlstates)
     } rows[] = {
         {"PE001", NULL, ERR_SESSION_ENDED},
         {"PE003", NULL, ERR_FORBIDDEN},
+        {"PE006", NULL, ERR_LAST_ADMIN},
         {"PE002", NULL, ERR_INTERNAL},
         {"23505", "account_email_key", ERR_EMAIL_TAKEN},
         {"23505", "pet_microchip_key", ERR_MICROCHIP_TAKEN},

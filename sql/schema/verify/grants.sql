@@ -13,7 +13,7 @@ begin
     select * from (values
       ('pets_api', 'pets.account'), ('pets_api', 'pets.credential'), ('pets_api', 'pets.session'),
       ('pets_auth', 'pets.pet'), ('pets_auth', 'pets.pet_history'),
-      ('pets_ops', 'pets.pet'), ('pets_ops', 'pets.pet_history'), ('pets_ops', 'pets.session')
+      ('pets_ops', 'pets.pet'), ('pets_ops', 'pets.pet_history')
     ) as f (role, target)
   loop
     if has_any_column_privilege(forbidden.role, forbidden.target, 'select, insert, update, references')

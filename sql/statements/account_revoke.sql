@@ -1,0 +1,38 @@
+-- account_revoke: End all sessions and API keys of an account, for an operator.
+-- pool: ops
+-- params: id uuid, operator text, reason text
+-- columns: sessions int4, api_keys int4
+-- writes: yes
+--
+-- petsctl runs it, for an account that is there. One audit event, with how many there
+-- were. session_account_id_idx and api_key_account_id_idx serve it.
+
+with sessions as (
+  update pets.session
+  set revoked_at = now()
+  where account_id = $1::uuid
+    and revoked_at is null
+    and expires_at > now()
+  returning id
+),
+keys as (
+  update pets.api_key
+  set revoked_at = now()
+  where account_id = $1::uuid
+    and revoked_at is null
+    and expires_at > now()
+  returning id
+),
+counted as materialized (
+  select (select count(*)::int4 from sessions) as sessions,
+         (select count(*)::int4 from keys) as api_keys
+),
+audited as (
+  insert into pets.audit_event (action, target_type, target_id, outcome, detail)
+  select 'session_revoked', 'account', $1::uuid, 'success',
+         jsonb_build_object('operator', $2::text, 'reason', $3::text, 'sessions', sessions,
+                            'api_keys', api_keys)
+  from counted
+)
+select sessions, api_keys
+from counted
