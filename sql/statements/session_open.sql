@@ -1,13 +1,15 @@
 -- session_open: Open a session for an account that has proved who it is.
 -- pool: auth
--- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4
+-- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid
 -- columns: expires_in int4
 -- writes: yes
 --
 -- Without an identity. No row, and nothing written: the account is not active.
 -- A long user agent is cut. The pool cannot read sessions without an identity, so
 -- the times are worked out first and then inserted. What the attempt took is given
--- back, and its network is known from now on. account_pkey serves it.
+-- back, and its network is known from now on. A sign-in from one that was not is told
+-- by mail (from any, when none are remembered), unless mail_id is null. account_pkey
+-- serves it.
 
 with opened as materialized (
   select id as account_id, least($5::int4, $6::int4) as idle_s
@@ -22,6 +24,18 @@ inserted as (
          now() + make_interval(secs => $6::int4), $7::inet, left($8::text, 256)
   from opened
 ),
+known as materialized (
+  select account_id, pets.throttle_known(account_id, $7::inet, $10::int4[], $11::int4) as news
+  from opened
+),
+told as (
+  insert into pets.mail_outbox (id, kind, account_id, recipient, address)
+  select $14::uuid, 'new_sign_in', a.id, a.email, $7::inet
+  from known k
+  join pets.account a on a.id = k.account_id
+  where coalesce(k.news, true)
+    and $14::uuid is not null
+),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
@@ -31,5 +45,5 @@ audited as (
 )
 select idle_s as expires_in
 from opened
+cross join known
 cross join lateral pets.throttle_give($12::text, $13::int4)
-cross join lateral pets.throttle_known(account_id, $7::inet, $10::int4[], $11::int4)

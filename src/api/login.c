@@ -127,6 +127,7 @@ enum err login_open_session(
     query_string(query, exchange->request.id);
     throttle_bind_known(exchange, query);
     throttle_bind_give(exchange, query, receipt);
+    service_bind_mail(exchange, query);
     return ERR_NONE;
 }
 

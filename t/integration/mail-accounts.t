@@ -179,6 +179,25 @@ subtest 'a change of the password' => sub {
     like $notice->{text}, qr/changed on \d{4}-\d\d-\d\d \d\d:\d\d UTC,\nfrom the address 127\.0\.0\.1\./, 'with when and from where';
 };
 
+subtest 'a sign-in from somewhere else' => sub {
+    my $gus  = $service->user(email => 'gus@example.org', password => $secret);
+    my $from = sub ($address) {
+        my $reply = $service->auth->connect->request(method => 'POST', uri => '/v1/auth/login', address => $address, body => { email => 'gus@example.org', password => $secret });
+        my @told = map { [@$_{qw(to subject)}, $_->{text} =~ /from the address (\S+)\./] } mail();
+        return [$reply->{status}, @told];
+    };
+    is_deeply [mail()], [], 'the first network is nothing to tell of';
+    is_deeply $from->('127.0.0.1'), [200], 'nor is the same once more';
+    is_deeply $from->('203.0.113.9'), [200, ['gus@example.org', 'New sign-in to your account', '203.0.113.9']], 'another is';
+    is_deeply $from->('203.0.113.9'), [200], 'once';
+    is_deeply $from->('127.0.0.1'), [200], 'the first is still known';
+    my @connections = map { $service->auth->connect(timeout => 30) } 1 .. 6;
+    $_->raw(Pets::FastCGI->request_bytes(method => 'POST', uri => '/v1/auth/login', address => '198.51.100.7', body => { email => 'gus@example.org', password => $secret })) for @connections;
+    my $good = grep { $_->response(1)->{status} == 200 } @connections;
+    cmp_ok $good, '>', 1, "$good at once from a third";
+    is scalar mail(), 1, 'are told once';
+};
+
 subtest 'the second factor' => sub {
     my $fay = $service->user(email => 'fay@example.org', password => $secret);
     $fay->enrol;
@@ -252,10 +271,9 @@ subtest 'nobody learns by the clock who has an account' => sub {
 };
 
 subtest 'without mail' => sub {
+    $service->auth->stop;
     $service->auth->set(mail => { mode => 'off' });
-    $service->auth->signal('HUP');
-    $service->auth->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 20);
-    # The workers that are going still serve the connections that nginx has kept.
+    $service->auth->start;
     my $post = sub ($uri, $body) {
         my $reply = $service->auth->connect->request(method => 'POST', uri => "/v1/auth/$uri", body => $body);
         return join ' ', $reply->{status}, $reply->{json}{code} // ();

@@ -219,24 +219,35 @@ $$;
 
 -- A network has signed in to an account: it is known from now on, and who was seen least
 -- recently beyond `most` no longer is. limits are those of throttle_take. What has not been
--- seen for long goes, of whomever it is, a few at a time.
+-- seen for long goes, of whomever it is, a few at a time. True when the network is new to
+-- the account, and not its first one; null when no networks are remembered.
 create function pets.throttle_known(account uuid, address inet, limits integer[], most integer)
-returns void
+returns boolean
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  source cidr;
+  added boolean;
+  news boolean;
 begin
   if limits is null then
-    return;
+    return null;
   end if;
+  source := pets.network_of(address, limits[1], limits[2]);
   insert into pets.known_network as k (account_id, network)
-  values (account, pets.network_of(address, limits[1], limits[2]))
+  values (account, source)
   on conflict (account_id, network) do update set last_seen = now()
-  where k.last_seen < now() - interval '1 hour';
+  where k.last_seen < now() - interval '1 hour'
+  returning k.xmax = 0 into added;
   if not found then
-    return;
+    return false;
   end if;
+  news := added and exists (
+    select from pets.known_network o
+    where o.account_id = account
+      and o.network <> source);
   delete from pets.known_network k
   where k.account_id = account
     and k.network in (
@@ -253,6 +264,7 @@ begin
     order by o.last_seen
     limit 10
     for update skip locked);
+  return news;
 end
 $$;
 
