@@ -35,7 +35,7 @@ sub paths ($value, $path) {
     return $path;
 }
 $pool->connect->request(uri => '/v1/pets');
-wait_until { defined $pool->status->{recent} } 5, 'a second look';
+wait_until { defined $pool->status->{recent} } 30, 'a second look';
 my %paths = map { $_ => 1 } paths($pool->status(full => 1), '');
 my %fields;
 my ($status) = $manual =~ /^## Status\n(.*?)^## /ms;

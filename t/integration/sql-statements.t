@@ -273,7 +273,7 @@ sub finish ($dbh, $sth) {
 }
 
 sub wait_for_lock ($dbh) {
-    wait_until { $super->selectrow_array(q{select count(*) from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'}, undef, $dbh->{pg_pid}) } 10, 'the second writer to wait';
+    wait_until { $super->selectrow_array(q{select count(*) from pg_stat_activity where pid = $1 and wait_event_type = 'Lock'}, undef, $dbh->{pg_pid}) } 60, 'the second writer to wait';
     return;
 }
 
@@ -334,7 +334,7 @@ subtest 'all at once' => sub {
         my %waiting = map { $_ => 1 } 0 .. $#dbh;
         my @winners;
         while (%waiting) {
-            wait_until { grep { $dbh[$_]->pg_ready } keys %waiting } 10, 'a writer';
+            wait_until { grep { $dbh[$_]->pg_ready } keys %waiting } 60, 'a writer';
             for my $n (grep { $dbh[$_]->pg_ready } keys %waiting) {
                 my ($row) = finish($dbh[$n], $sth[$n])->@*;
                 push @winners, $n if $row->{matched};

@@ -6,6 +6,7 @@
 
 #include "auth/recovery.h"
 #include "auth/seal.h"
+#include "place.h"
 
 #include <check.h>
 #include <sys/stat.h>
@@ -156,13 +157,13 @@ static void write_line(const char *path, const char *line)
 
 START_TEST(files)
 {
-    char dir[] = "/tmp/pets-seal-XXXXXX";
-    char one[64], two[64], error[256] = "";
+    char dir[64], one[80], two[80], error[256] = "";
     uint8_t sealed[SEALED];
     struct seal *before;
     struct seal *after;
     struct seal *other;
 
+    place(dir, sizeof dir, "pets-seal");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     snprintf(one, sizeof one, "%s/one", dir);
     snprintf(two, sizeof two, "%s/two", dir);
