@@ -7,7 +7,10 @@ STATEMENTS = \
 	sql/statements/account_me.sql \
 	sql/statements/account_register.sql \
 	sql/statements/account_request.sql \
+	sql/statements/account_reset_link.sql \
+	sql/statements/account_reset_mfa.sql \
 	sql/statements/account_revoke.sql \
+	sql/statements/account_unlock.sql \
 	sql/statements/api_key_create.sql \
 	sql/statements/api_key_list.sql \
 	sql/statements/api_key_revoke.sql \

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include "ctl/access.h"
 #include "ctl/ctl.h"
 #include "ctl/key.h"
 #include "ctl/mail.h"
@@ -28,6 +29,7 @@ static const struct option {
     [CTL_BEFORE] = {"--before", "ID", "only older ones than this"},
     [CTL_ROLE] = {"--role", "ROLE", "only USER or ADMIN"},
     [CTL_STATE] = {"--state", "STATE", "only in this state, such as active or disabled"},
+    [CTL_ADDRESS] = {"--address", "IP", "from this network, too"},
     [CTL_ALL] = {"--all", NULL, "those that are over, too"},
 };
 
@@ -59,6 +61,12 @@ static const struct verb {
         "let it log in again"},
     {"user", "revoke", "USER", 1, 1, TAKES(REASON), TAKES(REASON), true, user_revoke,
         "end all sessions and API keys of an account"},
+    {"user", "unlock", "USER", 1, 1, TAKES(REASON) | TAKES(ADDRESS), TAKES(REASON), true,
+        access_unlock, "forget the failed logins of an account"},
+    {"user", "reset-link", "USER", 1, 1, TAKES(REASON) | TAKES(JSON), TAKES(REASON), true,
+        access_reset_link, "print a link by which its owner, once, chooses another password"},
+    {"user", "reset-mfa", "USER", 1, 1, TAKES(REASON), TAKES(REASON), true, access_reset_mfa,
+        "take the second factor of an account away, and end its sessions"},
     {"session", "list", "USER", 1, 1, TAKES(ALL) | TAKES(JSON), 0, true, session_list,
         "list the sessions of an account that are live, newest first"},
     {"session", "revoke", "SESSION", 1, 1, TAKES(REASON), TAKES(REASON), true, session_revoke,

@@ -30,6 +30,7 @@ enum ctl_option {
     CTL_ROLE,
     CTL_STATE,
     CTL_ALL,
+    CTL_ADDRESS,
     CTL_OPTIONS, /* how many */
 };
 #define CTL_TAKES(option) (1U << CTL_##option)

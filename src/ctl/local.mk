@@ -1,4 +1,5 @@
 petsctl_SOURCES += \
+	src/ctl/access.c src/ctl/access.h \
 	src/ctl/account.c src/ctl/account.h \
 	src/ctl/ctl.c src/ctl/ctl.h \
 	src/ctl/key.c src/ctl/key.h \

@@ -97,7 +97,8 @@ unlike $found, qr/^table pet\w* pets_(?:auth|ops)/m,                      'the o
 unlike $found, qr/^table credential pets_ops: (?!insert)/m,               'only the auth pool reads credentials';
 unlike $found, qr/^(?:table (?!mail_outbox)\S+|function \S+) pets_mail:/m,              'the sender of mail knows the outbox alone';
 unlike $found, qr/^table audit_event \S+ (?!insert)/m,                    'the record can only be added to';
-unlike $found, qr/^table (?:totp|recovery_code|login_challenge) pets_(?!auth)/m, 'only the auth pool has to do with second factors';
+unlike $found, qr/^table (?:totp|recovery_code|login_challenge) pets_(?!auth|ops)/m, 'only the auth pool and the operator have to do with second factors';
+unlike $found, qr/^table (?:recovery_code|login_challenge) pets_ops|^table totp pets_ops: (?:insert|.*\bsecret\b)/m, 'and the operator takes them away, no more';
 unlike $found, qr/^table account pets_auth: insert \([^)]*\b(?:role|state)\b/m, 'the auth pool cannot choose the role or state of a new account';
 like $found, qr/^policy account auth_update: permissive update to pets_auth\n +using: \(\( SELECT current_setting\('pets\.role'::text, true\) AS current_setting\) = 'ADMIN'::text\)$/m, 'and changes them for an administrator alone';
 unlike $found, qr/^security (?!schema_version).*(?:OFF|NOT FORCED)/m,     'row-level security is forced wherever people are';

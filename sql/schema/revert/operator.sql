@@ -21,4 +21,15 @@ on pets.session from pets_ops;
 revoke select (id, account_id, expires_at, revoked_at), update (revoked_at)
 on pets.api_key from pets_ops;
 
+drop function pets.throttle_forget(uuid, inet, integer, integer);
+drop policy ops_insert on pets.reset_link;
+drop policy ops_select on pets.totp;
+drop policy ops_update on pets.totp;
+drop policy ops_delete on pets.totp;
+drop policy ops_insert on pets.mail_outbox;
+
+revoke insert (id, link_hash, account_id, expires_at) on pets.reset_link from pets_ops;
+revoke select (account_id, tries), update (tries), delete on pets.totp from pets_ops;
+revoke insert (id, kind, account_id, recipient) on pets.mail_outbox from pets_ops;
+
 commit;

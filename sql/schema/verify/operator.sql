@@ -13,7 +13,11 @@ begin
   if has_column_privilege('pets_ops', 'pets.account', 'email', 'update')
      or has_column_privilege('pets_ops', 'pets.session', 'account_id', 'update')
      or has_any_column_privilege('pets_ops', 'pets.session', 'insert')
-     or has_any_column_privilege('pets_ops', 'pets.credential', 'select, update') then
+     or has_any_column_privilege('pets_ops', 'pets.credential', 'select, update')
+     or has_any_column_privilege('pets_ops', 'pets.reset_link', 'select, update')
+     or has_column_privilege('pets_ops', 'pets.totp', 'secret', 'select, insert, update')
+     or has_any_column_privilege('pets_ops', 'pets.mail_outbox', 'select, update')
+     or has_function_privilege('pets_auth', 'pets.throttle_forget(uuid, inet, integer, integer)', 'execute') then
     raise exception 'the operator may do too much';
   end if;
 end

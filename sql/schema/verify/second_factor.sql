@@ -28,7 +28,9 @@ begin
        or has_table_privilege('pets_api', name, 'delete, truncate') then
       raise exception 'pets_api has a privilege on %', name;
     end if;
-    if has_any_column_privilege('pets_ops', name, 'insert, update') then
+    if has_any_column_privilege('pets_ops', name, 'insert')
+       or has_column_privilege('pets_ops', 'pets.totp', 'secret', 'select, update')
+       or has_column_privilege('pets_ops', 'pets.totp', 'last_step', 'update') then
       raise exception 'pets_ops may make a second factor';
     end if;
   end loop;
