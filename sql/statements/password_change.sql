@@ -1,4 +1,4 @@
--- password_change: Give the caller another password, and end the other sessions.
+-- password_change: Give the caller another password, and end the other sessions and logins.
 -- pool: auth
 -- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, mail_id uuid, request_id text, address inet, receipt text, give_percent int4
 -- columns: account_id uuid
@@ -7,7 +7,8 @@
 -- After enter. No row, and nothing written: the password that was checked is not
 -- the current one any more. The caller has proved who it is just now, and what the
 -- attempt took is given back. mail_id is null when nobody is told. credential_pkey,
--- session_account_id_idx, account_pkey and throttle_pkey serve it.
+-- session_account_id_idx, login_challenge_account_id_idx, account_pkey and
+-- throttle_pkey serve it.
 
 with changed as (
   update pets.credential
@@ -24,6 +25,10 @@ closed as (
     and expires_at > now()
     and id <> $2::uuid
   returning id
+),
+begun as (
+  delete from pets.login_challenge
+  where account_id = (select account_id from changed)
 ),
 proved as (
   update pets.session

@@ -111,10 +111,13 @@ create policy auth_delete on pets.recovery_code
 for delete to pets_auth
 using (account_id = (select nullif(current_setting('pets.user_id', true), '')::uuid));
 
--- A waiting login is nobody's yet.
+-- A waiting login is nobody's yet; the person whose account it is for may end it.
 create policy auth_select on pets.login_challenge
 for select to pets_auth
-using ((select nullif(current_setting('pets.user_id', true), '')) is null);
+using (
+  (select nullif(current_setting('pets.user_id', true), '')) is null
+  or account_id = (select nullif(current_setting('pets.user_id', true), '')::uuid)
+);
 
 create policy auth_insert on pets.login_challenge
 for insert to pets_auth
@@ -126,7 +129,10 @@ using ((select nullif(current_setting('pets.user_id', true), '')) is null);
 
 create policy auth_delete on pets.login_challenge
 for delete to pets_auth
-using ((select nullif(current_setting('pets.user_id', true), '')) is null);
+using (
+  (select nullif(current_setting('pets.user_id', true), '')) is null
+  or account_id = (select nullif(current_setting('pets.user_id', true), '')::uuid)
+);
 
 grant select (account_id, secret, key_id, created_at, confirmed_at, last_step, tries, tried_at,
               recovery_batch),
