@@ -29,6 +29,7 @@ static const struct option {
     [CTL_BEFORE] = {"--before", "ID", "only older ones than this"},
     [CTL_ROLE] = {"--role", "ROLE", "only USER or ADMIN"},
     [CTL_STATE] = {"--state", "STATE", "only in this state, such as active or disabled"},
+    [CTL_NOW] = {"--now", NULL, "also when it is too early"},
     [CTL_ADDRESS] = {"--address", "IP", "from this network, too"},
     [CTL_ALL] = {"--all", NULL, "those that are over, too"},
 };
@@ -71,13 +72,20 @@ static const struct verb {
         "list the sessions of an account that are live, newest first"},
     {"session", "revoke", "SESSION", 1, 1, TAKES(REASON), TAKES(REASON), true, session_revoke,
         "end a session"},
-    {"key", "new", "DIR", 1, 1, 0, 0, false, key_new,
-        "make a signing key, DIR/KID.pem and DIR/KID.pub.pem, and print its KID"},
-    {"pepper", "new", "FILE", 1, 1, 0, 0, false, secret_pepper_new,
+    {"key", "new", "[DIR]", 0, 1, TAKES(REASON) | TAKES(JSON), 0, false, key_new,
+        "make a signing key, publish its public half, and print its KID; the first one in DIR"},
+    {"key", "list", "", 0, 0, TAKES(JSON), 0, true, key_list,
+        "list the signing keys, and what can be done next with each"},
+    {"key", "activate", "KID", 1, 1, TAKES(REASON) | TAKES(NOW), TAKES(REASON), true, key_activate,
+        "let a published key sign from the next reload on"},
+    {"key", "retire", "KID", 1, 1, TAKES(REASON) | TAKES(NOW), TAKES(REASON), true, key_retire,
+        "remove a key whose last token has expired"},
+    {"pepper", "new", "FILE", 1, 1, TAKES(REASON), 0, false, secret_pepper_new,
         "make a pepper for the hashes of passwords"},
     {"mail", "send", "", 0, 0, TAKES(JSON), 0, true, mail_send,
         "hand over what is waiting in the outbox, once; for a timer"},
-    {"secret", "new", "FILE", 1, 1, 0, 0, false, secret_new, "make a key of the server"},
+    {"secret", "new", "FILE", 1, 1, TAKES(REASON), 0, false, secret_new,
+        "make a key of the server"},
 };
 
 /* --- help --- */

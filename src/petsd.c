@@ -22,7 +22,7 @@
 
 extern char **environ;
 
-enum { ERROR_SIZE = 512 };
+enum { ERROR_SIZE = 512, KEYS_LOOK_US = 10 * 1000 * 1000 };
 
 static bool pool_is(const struct config *config, const char *name)
 {
@@ -108,18 +108,53 @@ static enum err take_api_key(const char *text, size_t length, struct principal *
     return ERR_NONE;
 }
 
+/*
+ * A kid that is not known may be that of a key which is new, when the other pool was reloaded
+ * first. Then the directory is read again: small files, and not more often than the world may make
+ * us. True when there are other keys now.
+ */
+static bool look_for_keys(struct service *service)
+{
+    int64_t now_us = base_now_us();
+    char error[ERROR_SIZE] = "";
+    int found;
+
+    if (service->keys_looked_us != 0 && now_us - service->keys_looked_us < KEYS_LOOK_US)
+        return false;
+    service->keys_looked_us = now_us;
+    slot_count(service->slot, COUNTER_KEY_LOOKUPS);
+    found = keys_renew(service->keys, service->config, error, sizeof error);
+    if (found == -1)
+        log_event(LEVEL_ERROR, "keys_unreadable", log_str("error", error));
+    if (found == 1) {
+        token_verifier_renew(service->verifier);
+        log_event(LEVEL_INFO, "keys_renewed", log_int("keys", keys_count(service->keys)));
+    }
+    return found == 1;
+}
+
+static enum err verify(
+    struct service *service, const char *token, size_t length, struct claims *claims)
+{
+    int64_t now = timestamp_epoch_s(timestamp_now());
+    enum err err = token_verify(service->verifier, token, length, now, claims);
+
+    if (err == ERR_TOKEN_INVALID && token_was_unknown(service->verifier) && look_for_keys(service))
+        err = token_verify(service->verifier, token, length, now, claims);
+    return err;
+}
+
 static enum err authenticate(
     struct app *app, const char *token, size_t length, struct principal *principal)
 {
-    const struct service *service = app->service;
+    struct service *service = app->service;
     struct claims claims;
     enum err err;
 
     principal->key = false;
     if (api_key_is(token, length))
         return take_api_key(token, length, principal);
-    err =
-        token_verify(service->verifier, token, length, timestamp_epoch_s(timestamp_now()), &claims);
+    err = verify(service, token, length, &claims);
     if (err != ERR_NONE) {
         slot_count(service->slot, COUNTER_TOKENS_REFUSED);
         return err;

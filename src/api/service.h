@@ -20,6 +20,7 @@ struct service {
     struct slot *slot;
     struct keys *keys;               /* NULL in the ops worker */
     struct token_verifier *verifier; /* the same */
+    int64_t keys_looked_us;          /* when it last looked for new public keys; 0: never */
     struct pepper *pepper;           /* auth pool only */
     struct password_rules *rules;    /* auth pool only */
     struct hasher *hasher;           /* auth pool only */

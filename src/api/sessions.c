@@ -188,7 +188,9 @@ enum err sessions_logged_out(struct exchange *exchange)
 enum err sessions_jwks(struct exchange *exchange)
 {
     exchange->reply.content_type = "application/jwk-set+json";
-    exchange->reply.cache_control = "public, max-age=300";
+    exchange->reply.cache_control =
+        arena_format(exchange->arena, "public, max-age=%d", KEYS_MAX_AGE_S);
+    exchange->reply.version = keys_version(service_of(exchange)->keys);
     buf_puts(&exchange->reply.body, keys_jwks(service_of(exchange)->keys));
     return ERR_NONE;
 }

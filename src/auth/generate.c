@@ -62,43 +62,41 @@ static int create(int dir, const char *name, mode_t mode, const char *text)
     return result == 0 ? fsync(dir) : -1;
 }
 
-static int create_key(const struct key *key, int dir, const char *path, char *error, size_t size)
+/* One half, as DIR/KID and a suffix. */
+static int create_half(const struct key *key, const char *path, const char *suffix, mode_t mode,
+    const char *pem, char *error, size_t size)
 {
-    char public[PEM_SIZE];
-    char private[PEM_SIZE];
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     char name[KEY_ID_LENGTH + 16];
     int result = 0;
 
-    if (key_write_public(key, public, sizeof public) == -1 ||
-        key_write_private(key, private, sizeof private) == -1)
-        result = fail(error, size, path, "the cryptographic library failed");
-    snprintf(name, sizeof name, "%s.pub.pem", key_id(key));
-    if (result == 0 && create(dir, name, 0644, public) == -1)
+    if (dir == -1)
+        return fail(error, size, path, strerror(errno));
+    snprintf(name, sizeof name, "%s%s", key_id(key), suffix);
+    if (create(dir, name, mode, pem) == -1)
         result = fail(error, size, path, strerror(errno));
-    snprintf(name, sizeof name, "%s.pem", key_id(key));
-    if (result == 0 && create(dir, name, 0600, private) == -1)
-        result = fail(error, size, path, strerror(errno));
-    explicit_bzero(private, sizeof private);
+    close(dir);
     return result;
 }
 
-int generate_key(const char *path, char kid[KEY_ID_LENGTH + 1], char *error, size_t size)
+int generate_key(
+    const char *dir, const char *public_dir, char kid[KEY_ID_LENGTH + 1], char *error, size_t size)
 {
-    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct key *key = NULL;
+    struct key *key = key_generate();
+    char public[PEM_SIZE];
+    char private[PEM_SIZE];
     int result = -1;
 
-    if (dir == -1)
-        return fail(error, size, path, strerror(errno));
-    key = key_generate();
-    if (key == NULL) {
-        fail(error, size, path, "the cryptographic library failed");
-    } else {
+    if (key == NULL || key_write_public(key, public, sizeof public) == -1 ||
+        key_write_private(key, private, sizeof private) == -1)
+        fail(error, size, dir, "the cryptographic library failed");
+    else if (create_half(key, public_dir, ".pub.pem", 0644, public, error, size) == 0 &&
+             create_half(key, dir, ".pem", 0600, private, error, size) == 0)
+        result = 0;
+    if (result == 0)
         memcpy(kid, key_id(key), KEY_ID_LENGTH + 1);
-        result = create_key(key, dir, path, error, size);
-    }
+    explicit_bzero(private, sizeof private);
     key_free(key);
-    close(dir);
     return result;
 }
 

@@ -8,10 +8,11 @@
 #include "auth/key.h"
 
 /*
- * A signing key in an existing directory: DIR/KID.pub.pem (0644), then DIR/KID.pem (0600). -1 with
- * one line for people in `error`.
+ * A signing key in two existing directories, which may be one: PUBLIC_DIR/KID.pub.pem (0644), then
+ * DIR/KID.pem (0600). -1 with one line for people in `error`.
  */
-int generate_key(const char *dir, char kid[KEY_ID_LENGTH + 1], char *error, size_t size);
+int generate_key(
+    const char *dir, const char *public_dir, char kid[KEY_ID_LENGTH + 1], char *error, size_t size);
 
 /* A pepper: 32 random bytes, base64url, one line (0600). -1 as above. */
 int generate_secret(const char *path, char *error, size_t size);

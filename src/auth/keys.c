@@ -165,6 +165,16 @@ static int load_public(struct keys *keys, const char *path, char *error, size_t 
     return result;
 }
 
+/* The public half of the signing key must be there, or its tokens would be refused. */
+static int check_signing(const struct keys *keys, const char *path, char *error, size_t size)
+{
+    if (keys->signing == NULL || keys_find(keys, key_id(keys->signing)) != NULL)
+        return 0;
+    snprintf(error, size, "%s: its public half %s" SUFFIX " is not in token.public_keys_dir", path,
+        key_id(keys->signing));
+    return -1;
+}
+
 static int load_signing(struct keys *keys, const char *path, char *error, size_t size)
 {
     const char *problem;
@@ -177,11 +187,7 @@ static int load_signing(struct keys *keys, const char *path, char *error, size_t
     secret_free(pem, length);
     if (keys->signing == NULL)
         return fail(error, size, path, problem);
-    if (keys_find(keys, key_id(keys->signing)) != NULL)
-        return 0;
-    snprintf(error, size, "%s: its public half %s" SUFFIX " is not in token.public_keys_dir", path,
-        key_id(keys->signing));
-    return -1;
+    return check_signing(keys, path, error, size);
 }
 
 /* RFC 7517; every value is of the base64url alphabet, so nothing needs escaping. */
@@ -232,6 +238,39 @@ void keys_free(struct keys *keys)
     free(keys);
 }
 
+static bool same_public(const struct keys *a, const struct keys *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(key_id(a->public[i]), key_id(b->public[i])) != 0)
+            return false;
+    return true;
+}
+
+int keys_renew(struct keys *keys, const struct config *config, char *error, size_t size)
+{
+    struct keys old = *keys;
+    struct keys *found = calloc(1, sizeof *found);
+    int result = -1;
+
+    if (found == NULL)
+        base_out_of_memory();
+    /* The private half is lent, for the check. */
+    found->signing = keys->signing;
+    if (load_public(found, config->token.public_keys_dir, error, size) == 0 &&
+        check_signing(found, config->token.signing_key_file, error, size) == 0)
+        result = same_public(keys, found) ? 0 : 1;
+    if (result == 1) {
+        *keys = *found;
+        keys->jwks = make_jwks(keys);
+        *found = old;
+    }
+    found->signing = NULL;
+    keys_free(found);
+    return result;
+}
+
 struct key *keys_find(const struct keys *keys, const char *kid)
 {
     for (size_t i = 0; i < keys->count; i++)
@@ -258,4 +297,14 @@ struct key *keys_signing(const struct keys *keys)
 const char *keys_jwks(const struct keys *keys)
 {
     return keys->jwks;
+}
+
+/* FNV-1a; nobody gains anything by finding two sets of keys with one number. */
+int32_t keys_version(const struct keys *keys)
+{
+    uint32_t hash = 2166136261U;
+
+    for (const char *at = keys->jwks; *at != '\0'; at++)
+        hash = (hash ^ (unsigned char)*at) * 16777619U;
+    return (int32_t)(hash & INT32_MAX) | 1;
 }

@@ -34,6 +34,7 @@ struct token_verifier {
     int64_t leeway;
     struct token_cache *cache;
     bool cached;
+    bool unknown;                              /* the header is one of ours, but for the kid */
     char headers[KEYS_MAX][HEADER_LENGTH + 1]; /* of each key, by position */
 };
 
@@ -77,11 +78,26 @@ static struct key *find_key(const struct token_verifier *verifier, const struct 
     return NULL;
 }
 
-static bool genuine(const struct token_verifier *verifier, const struct parts *parts)
+/* Whether this would be the header of a token of ours, if there were a key of its kid. */
+static bool is_header(const struct parts *parts)
+{
+    char json[HEADER_SIZE + 1];
+    uint8_t thumbprint[32];
+
+    return base64url_decode(parts->token, HEADER_LENGTH, json, sizeof json) == HEADER_SIZE &&
+           memcmp(json, HEADER_BEFORE, sizeof HEADER_BEFORE - 1) == 0 &&
+           base64url_decode(json + sizeof HEADER_BEFORE - 1, KEY_ID_LENGTH, thumbprint,
+               sizeof thumbprint) == (ssize_t)sizeof thumbprint &&
+           memcmp(json + sizeof HEADER_BEFORE - 1 + KEY_ID_LENGTH, HEADER_AFTER,
+               sizeof HEADER_AFTER - 1) == 0;
+}
+
+static bool genuine(struct token_verifier *verifier, const struct parts *parts)
 {
     struct key *key = find_key(verifier, parts);
     uint8_t signature[KEY_SIGNATURE_SIZE];
 
+    verifier->unknown = key == NULL && is_header(parts);
     return key != NULL &&
            base64url_decode(parts->signature, SIGNATURE_LENGTH, signature, sizeof signature) ==
                (ssize_t)sizeof signature &&
@@ -164,6 +180,7 @@ enum err token_verify(struct token_verifier *verifier, const char *token, size_t
     struct parts parts;
 
     verifier->cached = false;
+    verifier->unknown = false;
     if (!split(token, length, &parts))
         return ERR_TOKEN_INVALID;
     if (token_cache_digest(verifier->cache, token, length, &digest) == -1)
@@ -183,6 +200,18 @@ enum err token_verify(struct token_verifier *verifier, const char *token, size_t
 bool token_was_cached(const struct token_verifier *verifier)
 {
     return verifier->cached;
+}
+
+bool token_was_unknown(const struct token_verifier *verifier)
+{
+    return verifier->unknown;
+}
+
+void token_verifier_renew(struct token_verifier *verifier)
+{
+    token_cache_clear(verifier->cache);
+    for (size_t i = 0; i < keys_count(verifier->keys); i++)
+        make_header(keys_at(verifier->keys, i), verifier->headers[i]);
 }
 
 static int add_uuid(jwt_t *jwt, const char *name, const struct uuid *uuid)

@@ -48,6 +48,13 @@ enum err token_verify(struct token_verifier *verifier, const char *token, size_t
 /* Whether the last token_verify found the signature in the cache (COUNTER_TOKENS_CACHED). */
 bool token_was_cached(const struct token_verifier *verifier);
 
+/* Whether the last token_verify refused what looks like a token of ours, but for a kid not known.
+ */
+bool token_was_unknown(const struct token_verifier *verifier);
+
+/* The keys have changed (keys_renew): forgets all tokens, and accepts those of the keys of now. */
+void token_verifier_renew(struct token_verifier *verifier);
+
 /*
  * A signed token, NUL-terminated, owned by the arena; NULL when there is no signing key or a
  * library fails (logged).

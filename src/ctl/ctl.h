@@ -31,6 +31,7 @@ enum ctl_option {
     CTL_STATE,
     CTL_ALL,
     CTL_ADDRESS,
+    CTL_NOW,
     CTL_OPTIONS, /* how many */
 };
 #define CTL_TAKES(option) (1U << CTL_##option)

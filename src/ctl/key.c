@@ -1,17 +1,213 @@
 /*
- * key.c: the keys that sign access tokens.
+ * key.c: the life of a signing key, one step a verb: published before it signs, so that whoever
+ * verifies knows it when its first token comes; then active; then retired, but published until its
+ * last token has expired; then gone. A step that is too early is refused unless --now insists. The
+ * configuration is the auth pool's own, which says where keys are and how long tokens live; the one
+ * audit event of a step is written last, as files cannot be rolled back.
  */
 #include "ctl/key.h"
 
 #include "auth/generate.h"
+#include "base/timestamp.h"
+#include "ctl/keyring.h"
+#include "ctl/output.h"
 
-enum ctl_exit key_new(struct ctl *ctl)
+/* Seconds from 1970 to 2000, where our timestamps begin. */
+#define EPOCH_2000 INT64_C(946684800)
+
+/* --- what the verbs share --- */
+
+static enum ctl_exit open_keyring(struct ctl *ctl, struct keyring *keyring)
+{
+    enum ctl_exit code = ctl_configure(ctl);
+
+    return code == CTL_DONE ? keyring_open(keyring, ctl->config) : code;
+}
+
+/* Records what has been done, or could not be. The outcome of the verb. */
+static enum ctl_exit record(
+    struct ctl *ctl, const char *action, const char *kid, enum ctl_exit outcome)
+{
+    enum ctl_exit code = ctl_audit(ctl, &(struct ctl_event){.action = action,
+                                            .target_type = "key",
+                                            .outcome = outcome == CTL_DONE ? "success" : "failure",
+                                            .subject = kid});
+
+    return outcome == CTL_DONE ? code : outcome;
+}
+
+/* Whether a key may take its next step; with --now it may in any case. */
+static enum ctl_exit check_ready(
+    const struct ctl *ctl, const struct keyring_key *key, const char *why)
+{
+    int64_t wait_s = key->ready - time(NULL);
+
+    if (wait_s <= 0)
+        return CTL_DONE;
+    if (ctl->option[CTL_NOW] == NULL)
+        return ctl_fail("%s: %" PRId64 " s too early (--now insists)", why, wait_s);
+    fprintf(stderr, "petsctl: %" PRId64 " s too early: tokens may be refused meanwhile\n", wait_s);
+    return CTL_DONE;
+}
+
+/* --- new --- */
+
+static enum ctl_exit print_kid(struct ctl *ctl, const char *kid)
+{
+    static const struct output_column columns[] = {{"kid", OUTPUT_TEXT}};
+    struct output *output = output_new(ctl, columns, countof(columns));
+
+    output_string(output, kid);
+    if (ctl->option[CTL_JSON] != NULL)
+        output_object(output);
+    else
+        puts(kid);
+    return CTL_DONE;
+}
+
+/* Before there is anything: both halves in one directory, and nobody to tell. */
+static enum ctl_exit new_in_directory(struct ctl *ctl, const char *dir)
 {
     char kid[KEY_ID_LENGTH + 1];
     char error[512];
 
-    if (generate_key(ctl->arguments[0], kid, error, sizeof error) == -1)
+    if (generate_key(dir, dir, kid, error, sizeof error) == -1)
         return ctl_fail("%s", error);
-    puts(kid);
+    return print_kid(ctl, kid);
+}
+
+enum ctl_exit key_new(struct ctl *ctl)
+{
+    struct keyring keyring;
+    char kid[KEY_ID_LENGTH + 1];
+    char error[512];
+    enum ctl_exit code;
+
+    if ((ctl->file != NULL) == (ctl->count == 1))
+        return ctl_misuse("key new takes a directory, or a configuration: -c FILE");
+    if (ctl->count == 1)
+        return new_in_directory(ctl, ctl->arguments[0]);
+    code = open_keyring(ctl, &keyring);
+    if (code == CTL_DONE)
+        code = ctl_connect_audit(ctl);
+    if (code != CTL_DONE)
+        return code;
+    if (generate_key(keyring.dir, ctl->config->token.public_keys_dir, kid, error, sizeof error) ==
+        -1)
+        return record(ctl, "key_created", NULL, ctl_fail("%s", error));
+    code = record(ctl, "key_created", kid, CTL_DONE);
+    return code == CTL_DONE ? print_kid(ctl, kid) : code;
+}
+
+/* --- list --- */
+
+/* What can be done next, for people; it can be done in `wait_s`, if that is not 0. */
+static const char *next_step(const struct keyring_key *key)
+{
+    switch (key->state) {
+    case KEY_PUBLISHED:
+        return key->private ? "activate" : "nothing: its private half is not here";
+    case KEY_RETIRED:
+        return "retire";
+    case KEY_ACTIVE:
+        break;
+    }
+    return "nothing: activate another one";
+}
+
+static void put_time(struct output *output, int64_t seconds)
+{
+    if (seconds == 0)
+        output_null(output);
+    else
+        output_timestamp(output, (seconds - EPOCH_2000) * 1000000);
+}
+
+enum ctl_exit key_list(struct ctl *ctl)
+{
+    static const struct output_column columns[] = {{"kid", OUTPUT_TEXT}, {"state", OUTPUT_TEXT},
+        {"published_at", OUTPUT_TIMESTAMP}, {"stopped_at", OUTPUT_TIMESTAMP},
+        {"wait_s", OUTPUT_INT8}, {"next", OUTPUT_TEXT}};
+    static const char *const states[] = {
+        [KEY_PUBLISHED] = "published", [KEY_ACTIVE] = "active", [KEY_RETIRED] = "retired"};
+    struct output *output = output_new(ctl, columns, countof(columns));
+    struct keyring_key keys[KEYS_MAX];
+    struct keyring keyring;
+    enum ctl_exit code = open_keyring(ctl, &keyring);
+    int count;
+
+    if (code != CTL_DONE)
+        return code;
+    count = keyring_list(&keyring, keys);
+    if (count == -1)
+        return CTL_FAILED;
+    for (int i = 0; i < count; i++) {
+        output_string(output, keys[i].kid);
+        output_string(output, states[keys[i].state]);
+        put_time(output, keys[i].published);
+        put_time(output, keys[i].stopped);
+        output_int(output, MAX(keys[i].ready - time(NULL), INT64_C(0)));
+        output_string(output, next_step(&keys[i]));
+    }
+    output_list(output);
     return CTL_DONE;
+}
+
+/* --- activate, retire --- */
+
+/* The key that the command line names, in this keyring. */
+static enum ctl_exit find(struct ctl *ctl, struct keyring *keyring, struct keyring_key *key)
+{
+    enum ctl_exit code = open_keyring(ctl, keyring);
+
+    return code == CTL_DONE ? keyring_look(keyring, ctl->arguments[0], key) : code;
+}
+
+enum ctl_exit key_activate(struct ctl *ctl)
+{
+    struct keyring keyring;
+    struct keyring_key key;
+    enum ctl_exit code = find(ctl, &keyring, &key);
+
+    if (code != CTL_DONE)
+        return code;
+    if (key.state == KEY_ACTIVE) {
+        fprintf(stderr, "petsctl: it was so already\n");
+        return CTL_DONE;
+    }
+    /* One that has signed before is known already. */
+    if (key.state == KEY_PUBLISHED)
+        code = check_ready(ctl, &key, "others may not know this key yet");
+    if (code == CTL_DONE)
+        code = ctl_connect_audit(ctl);
+    if (code != CTL_DONE)
+        return code;
+    code = record(ctl, "key_activated", key.kid, keyring_activate(&keyring, key.kid));
+    if (code == CTL_DONE)
+        puts("Reload the auth pool now: until then the old key goes on signing.");
+    return code;
+}
+
+enum ctl_exit key_retire(struct ctl *ctl)
+{
+    struct keyring keyring;
+    struct keyring_key key;
+    enum ctl_exit code = find(ctl, &keyring, &key);
+
+    if (code != CTL_DONE)
+        return code;
+    if (key.state == KEY_ACTIVE)
+        return ctl_fail("this key signs: activate another one first");
+    if (key.state == KEY_PUBLISHED && ctl->option[CTL_NOW] == NULL)
+        return ctl_fail("this key has not been active (--now insists)");
+    if (key.state == KEY_RETIRED)
+        code = check_ready(ctl, &key, "tokens that it has signed may still be good");
+    if (code == CTL_DONE)
+        code = ctl_connect_audit(ctl);
+    if (code != CTL_DONE)
+        return code;
+    code = record(ctl, "key_retired", key.kid, keyring_remove(&keyring, key.kid));
+    if (code == CTL_DONE)
+        puts("Reload both pools: until then they know the key.");
+    return code;
 }

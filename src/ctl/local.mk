@@ -3,6 +3,7 @@ petsctl_SOURCES += \
 	src/ctl/account.c src/ctl/account.h \
 	src/ctl/ctl.c src/ctl/ctl.h \
 	src/ctl/key.c src/ctl/key.h \
+	src/ctl/keyring.c src/ctl/keyring.h \
 	src/ctl/mail.c src/ctl/mail.h \
 	src/ctl/output.c src/ctl/output.h \
 	src/ctl/secret.c src/ctl/secret.h \

@@ -60,6 +60,7 @@ enum counter {
     COUNTER_TOKENS_VERIFIED, /* signatures checked */
     COUNTER_TOKENS_CACHED,   /* signatures found in the cache */
     COUNTER_TOKENS_REFUSED,
+    COUNTER_KEY_LOOKUPS,    /* of a kid that is not known, in the directory of public keys */
     COUNTER_HASHES,         /* passwords hashed */
     COUNTER_HASHES_REFUSED, /* hash queue full */
     COUNTER_THROTTLED_OWN,  /* attempts refused, by the bucket that was full */

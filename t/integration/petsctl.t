@@ -19,7 +19,7 @@ sub mode ($file) {
 subtest 'the command line' => sub {
     my ($status, $out, $err) = petsctl(['--help']);
     is $status, 0, '--help';
-    like $out, qr/^  key new DIR$/m, 'names the verbs';
+    like $out, qr/^  key new \[DIR\]/m, 'names the verbs';
     ($status, $out) = petsctl(['--version']);
     is $status, 0, '--version';
     like $out, qr/\Apetsctl \(pets-api\) \d+\.\d+\.\d+\n\z/, 'is one line';

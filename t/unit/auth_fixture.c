@@ -16,8 +16,8 @@ void fixture_open(struct fixture *fixture)
     memset(fixture, 0, sizeof *fixture);
     place(fixture->dir, sizeof fixture->dir, "pets-auth");
     if (mkdtemp(fixture->dir) == NULL ||
-        generate_key(fixture->dir, fixture->kid, error, sizeof error) == -1 ||
-        generate_key(fixture->dir, fixture->other, error, sizeof error) == -1)
+        generate_key(fixture->dir, fixture->dir, fixture->kid, error, sizeof error) == -1 ||
+        generate_key(fixture->dir, fixture->dir, fixture->other, error, sizeof error) == -1)
         abort();
     snprintf(fixture->signing_file, sizeof fixture->signing_file, "%s/%s.pem", fixture->dir,
         fixture->kid);

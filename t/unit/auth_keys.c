@@ -151,12 +151,12 @@ START_TEST(too_many)
     struct keys *keys;
 
     for (int i = 2; i < KEYS_MAX; i++)
-        ck_assert_int_eq(generate_key(fixture.dir, kid, error, sizeof error), 0);
+        ck_assert_int_eq(generate_key(fixture.dir, fixture.dir, kid, error, sizeof error), 0);
     keys = keys_load(&fixture.config, error, sizeof error);
     ck_assert_msg(keys != NULL, "%s", error);
     ck_assert_uint_eq(keys_count(keys), KEYS_MAX);
     keys_free(keys);
-    ck_assert_int_eq(generate_key(fixture.dir, kid, error, sizeof error), 0);
+    ck_assert_int_eq(generate_key(fixture.dir, fixture.dir, kid, error, sizeof error), 0);
     refused("holds more than 16 public keys");
 }
 END_TEST
@@ -257,8 +257,41 @@ START_TEST(generated_files)
     free(text);
 
     ck_assert_int_eq(generate_secret("/nonexistent/pepper", error, sizeof error), -1);
-    ck_assert_int_eq(generate_key("/nonexistent", pepper, error, sizeof error), -1);
+    ck_assert_int_eq(generate_key("/nonexistent", "/nonexistent", pepper, error, sizeof error), -1);
     ck_assert(strstr(error, "No such file") != NULL);
+}
+END_TEST
+
+START_TEST(renewed)
+{
+    struct keys *keys = keys_load(&fixture.config, error, sizeof error);
+    char third[KEY_ID_LENGTH + 1];
+    char path[PATH_MAX];
+    int32_t version = keys_version(keys);
+
+    ck_assert_int_gt(version, 0);
+    ck_assert_int_eq(keys_renew(keys, &fixture.config, error, sizeof error), 0);
+    ck_assert_int_eq(keys_version(keys), version);
+
+    ck_assert_int_eq(generate_key(fixture.dir, fixture.dir, third, error, sizeof error), 0);
+    ck_assert_int_eq(keys_renew(keys, &fixture.config, error, sizeof error), 1);
+    ck_assert_uint_eq(keys_count(keys), 3);
+    ck_assert_ptr_nonnull(keys_find(keys, third));
+    ck_assert_ptr_nonnull(strstr(keys_jwks(keys), third));
+    ck_assert_int_ne(keys_version(keys), version);
+    ck_assert_str_eq(key_id(keys_signing(keys)), fixture.kid);
+
+    /* What is wrong changes nothing: a key that others may write, and one's own that is missing. */
+    snprintf(path, sizeof path, "%s/%s.pub.pem", fixture.dir, third);
+    ck_assert_int_eq(chmod(path, 0666), 0);
+    ck_assert_int_eq(keys_renew(keys, &fixture.config, error, sizeof error), -1);
+    ck_assert_uint_eq(keys_count(keys), 3);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(unlink(fixture.public_file), 0);
+    ck_assert_int_eq(keys_renew(keys, &fixture.config, error, sizeof error), -1);
+    ck_assert_uint_eq(keys_count(keys), 3);
+    ck_assert_str_eq(key_id(keys_signing(keys)), fixture.kid);
+    keys_free(keys);
 }
 END_TEST
 
@@ -281,6 +314,7 @@ int main(void)
     tcase_add_test(tests, not_a_p256_key);
     tcase_add_test(tests, signing_key);
     tcase_add_test(tests, generated_files);
+    tcase_add_test(tests, renewed);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
