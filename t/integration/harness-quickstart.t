@@ -75,7 +75,7 @@ subtest 'what it says is true' => sub {
         my ($failed, $answer) = run(['curl', '-qsS', '-H', 'Accept: application/json', $page]);
         ok $failed == 0 && $answer =~ /\A\{/, "$page answers";
     }
-    is((stat "$instance/admin.$_")[2] & 0777, 0600, "the $_ is for its owner only") for qw(password totp);
+    is((stat "$instance/admin.$_")[2] & 0777, 0600, "the $_ is for its owner only") for qw(password totp refresh);
 };
 
 # What a login with the password alone answers: the one key that is true.

@@ -123,6 +123,15 @@ sub login($self, $email, $password, $app = undef) {
     return $person;
 }
 
+# The session that this refresh token is of, as a client; undef when it has ended.
+sub resume($self, $refresh_token) {
+    my $reply = $self->post('/v1/auth/refresh', { refresh_token => $refresh_token });
+    return undef if $reply->status != 200;
+    my $person = $self->with_token($reply->json->{access_token});
+    @$person{qw(session_id refresh_token)} = $reply->json->@{qw(session_id refresh_token)};
+    return $person;
+}
+
 # Somebody else with the same app may have used a code: then the next one is tried.
 sub second_step($self, $token, $app) {
     my $reply;

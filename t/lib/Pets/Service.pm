@@ -310,7 +310,7 @@ sub add_user($self, $email, $password, @flags) {
 }
 
 # The one administrator of a service that is kept: made the first time, with a random password and a second
-# factor, which stay in files. Logs in once.
+# factor, which stay in files.
 sub administrator($self) {
     return $self->{administrator} if $self->{administrator};
     my $file  = $self->administrator_file('password');
@@ -322,16 +322,31 @@ sub administrator($self) {
         rename "$file.new", $file or die "$file: $!\n";
     }
     my $password = slurp($file) =~ s/\s+\z//r;
-    my $app_file = $self->administrator_file('totp');
-    my $admin    = $self->client->login($email, $password, -e $app_file ? Pets::Totp->from_uri(slurp($app_file)) : undef);
-    if (!-e $app_file) {
+    $self->{administrator} = $self->administrator_session($email, $password);
+    my $refresh = $self->administrator_file('refresh');
+    spew("$refresh.new", $self->{administrator}->refresh_token, 0600);
+    rename "$refresh.new", $refresh or die "$refresh: $!\n";
+    return $self->{administrator};
+}
+
+# The session of an earlier run if there is one: each code is good once, so a login might have to wait for the next.
+sub administrator_session($self, $email, $password) {
+    my ($app_file, $refresh) = map { $self->administrator_file($_) } qw(totp refresh);
+    my $app   = -e $app_file ? Pets::Totp->from_uri(slurp($app_file)) : undef;
+    my $admin = $app && -e $refresh ? $self->client->resume(slurp($refresh)) : undef;
+    if ($admin) {
+        @$admin{qw(email password app)} = ($email, $password, $app);
+        return $admin;
+    }
+    $admin = $self->client->login($email, $password, $app);
+    if (!$app) {
         $admin->enrol;
         spew($app_file, $admin->app->uri . "\n", 0600);
     }
-    return $self->{administrator} = $admin;
+    return $admin;
 }
 
-# Where the administrator's password is, and the otpauth:// address of the second factor (totp).
+# Where the administrator's password is, the otpauth:// address of the second factor (totp), and the refresh token.
 sub administrator_file($self, $what) { return "$self->{dir}/admin.$what" }
 
 # A new pet of that person; dies when it is refused. Returns it as data.
