@@ -11,7 +11,7 @@ use Time::HiRes qw(sleep time);
 use constant { WORKERS => 4, QUEUE => 2 };
 
 # A hash takes long enough to be seen.
-my $service = Pets::Service->new(config => { auth => { pool => { workers => WORKERS }, password => { bcrypt_cost => 12, hash_slots => 1, hash_queue => QUEUE } } })->start;
+my $service = Pets::Service->new(config => { auth => { pool => { workers => WORKERS, request_timeout_ms => 60_000, kill_timeout_ms => 120_000 }, password => { bcrypt_cost => 12, hash_slots => 1, hash_queue => QUEUE } } })->start;
 my $auth    = $service->auth;
 my $ann     = $service->user;
 my $number  = 0;
