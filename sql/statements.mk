@@ -15,6 +15,7 @@ STATEMENTS = \
 	sql/statements/api_key_list.sql \
 	sql/statements/api_key_revoke.sql \
 	sql/statements/credential_own.sql \
+	sql/statements/credential_rehash.sql \
 	sql/statements/email_verify.sql \
 	sql/statements/enter.sql \
 	sql/statements/enter_key.sql \

@@ -50,10 +50,26 @@ static void service_release(struct service *service)
     token_verifier_free(service->verifier);
     keys_free(service->keys);
     pepper_free(service->pepper);
+    pepper_free(service->previous_pepper);
     seal_free(service->seal);
     explicit_bzero(&service->refresh_key, sizeof service->refresh_key);
     explicit_bzero(&service->link_key, sizeof service->link_key);
     password_rules_free(service->rules);
+}
+
+/* The current pepper, and perhaps a second one. */
+static int load_peppers(
+    struct service *service, const struct config *config, char *error, size_t size)
+{
+    const char *previous = config->password.previous_pepper_file;
+
+    service->pepper = pepper_read(config->password.pepper_file, error, size);
+    if (service->pepper == NULL)
+        return -1;
+    if (previous[0] == '\0')
+        return 0;
+    service->previous_pepper = pepper_read(previous, error, size);
+    return service->previous_pepper == NULL ? -1 : 0;
 }
 
 /* Everything that is read from a file: secrets, keys, lists. The ops worker needs the database's
@@ -74,8 +90,7 @@ static int service_load(struct service *service, const struct config *config, en
         return -1;
     if (!pool_is(config, "auth"))
         return 0;
-    service->pepper = pepper_read(config->password.pepper_file, error, size);
-    if (service->pepper == NULL)
+    if (load_peppers(service, config, error, size) != 0)
         return -1;
     service->rules = password_rules_new(config, error, size);
     if (service->rules == NULL)
@@ -205,8 +220,11 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
         return WORKER_EXIT_FAILED;
     }
     app.db = db_new(worker->loop, &options);
+    if (service->hasher != NULL)
+        service->rehasher = rehasher_new(service->hasher, app.db, service->pepper, worker);
     result = loop_run(worker->loop);
     server_free(server);
+    rehasher_free(service->rehasher);
     db_free(app.db);
     return result == 0 ? WORKER_EXIT_OK : WORKER_EXIT_FAILED;
 }

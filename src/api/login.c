@@ -62,23 +62,20 @@ enum err login_ask(struct exchange *exchange)
 /* The hash to check against: the account's, or one that takes as long and never matches. */
 static void choose_hash(struct login *login, const struct rows *rows, const struct service *service)
 {
-    const char *hash = hasher_dummy(service->hasher);
-    size_t length = strlen(hash);
+    const char *dummy = hasher_dummy(service->hasher);
 
     if (rows_null(rows, 0, COLUMN_HASH)) {
         login->failure = "unknown_email";
-    } else {
-        login->known = true;
-        login->grant.account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
-        login->second_factor = rows_bool(rows, 0, COLUMN_MFA);
-        if (!rows_is(rows, 0, COLUMN_STATE, "active"))
-            login->failure = "account_disabled";
-        if (rows_is(rows, 0, COLUMN_PEPPER, pepper_id(service->pepper)))
-            hash = rows_text(rows, 0, COLUMN_HASH, &length);
-        else
-            login->failure = "unknown_pepper";
+        hash_job_expect(&login->job, dummy, strlen(dummy));
+        return;
     }
-    hash_job_expect(&login->job, hash, length);
+    login->known = true;
+    login->grant.account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
+    login->second_factor = rows_bool(rows, 0, COLUMN_MFA);
+    if (!service_expect(service, &login->job, rows, COLUMN_HASH))
+        login->failure = "unknown_pepper";
+    else if (!rows_is(rows, 0, COLUMN_STATE, "active"))
+        login->failure = "account_disabled";
 }
 
 static enum err check_password(struct exchange *exchange, struct login *login)
@@ -195,6 +192,7 @@ static enum err checked(struct exchange *exchange, struct login *login)
         login->state = FAILED;
         return record_failure(exchange, login);
     }
+    rehash_start(service_of(exchange)->rehasher, &login->grant.account, &login->job);
     if (login->second_factor)
         return open_challenge(exchange, login);
     login->state = OPENING;

@@ -24,29 +24,34 @@ struct change {
     struct text receipt; /* of what the attempt took */
     char old_hash[PASSWORD_HASH_SIZE];
     bool refused;
+    bool repeated;
 };
+
+static enum err look(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
+
+    exchange->step = 0;
+    query_uuid(query, &exchange->principal.account);
+    throttle_bind(exchange, query, THROTTLE_PASSWORD);
+    return ERR_NONE;
+}
 
 enum err passwords_change(struct exchange *exchange)
 {
     struct change *change = arena_zalloc(exchange->arena, sizeof *change);
     enum err err = service_reserve(exchange, &change->job);
-    struct query *query;
 
     if (err != ERR_NONE)
         return err;
     exchange->memory = change;
-    query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
-    query_uuid(query, &exchange->principal.account);
-    throttle_bind(exchange, query, THROTTLE_PASSWORD);
-    return ERR_NONE;
+    return look(exchange);
 }
 
 static enum err check_current(struct exchange *exchange, struct change *change)
 {
     const struct text *current = &exchange->values[F_CURRENT].text;
     const struct rows *rows = &exchange->query.rows;
-    const char *hash;
-    size_t length;
     enum err err = throttle_judge(exchange, THROTTLE_PASSWORD, COLUMN_THROTTLE, &change->receipt);
 
     if (err == ERR_NONE)
@@ -54,9 +59,8 @@ static enum err check_current(struct exchange *exchange, struct change *change)
             exchange, &exchange->values[F_NEW].text, COLUMN_EMAIL, "/new_password");
     if (err != ERR_NONE)
         return err;
-    hash = rows_text(rows, 0, COLUMN_HASH, &length);
     hash_job_init(&change->job, HASH_VERIFY, current->bytes, current->length);
-    hash_job_expect(&change->job, hash, length);
+    service_expect(service_of(exchange), &change->job, rows, COLUMN_HASH);
     memcpy(change->old_hash, change->job.hash, sizeof change->old_hash);
     return service_hash(exchange, &change->job);
 }
@@ -115,11 +119,15 @@ static enum err wrong_password(struct exchange *exchange)
     return ERR_VALIDATION_FAILED;
 }
 
-static enum err changed(struct exchange *exchange)
+static enum err changed(struct exchange *exchange, struct change *change)
 {
     char account[UUID_SIZE];
 
-    /* Another request has changed it meanwhile. */
+    /* There is another hash by now: of another password, or made anew after a login. */
+    if (exchange->query.rows.count != 1 && !change->repeated) {
+        change->repeated = true;
+        return look(exchange);
+    }
     if (exchange->query.rows.count != 1)
         return wrong_password(exchange);
     uuid_format(&exchange->principal.account, account);
@@ -141,6 +149,6 @@ enum err passwords_change_next(struct exchange *exchange)
     case 3:
         return change->refused ? wrong_password(exchange) : store_new(exchange, change);
     default:
-        return changed(exchange);
+        return changed(exchange, change);
     }
 }

@@ -62,6 +62,25 @@ enum err service_hash(struct exchange *exchange, struct hash_job *job)
     return ERR_NONE;
 }
 
+bool service_expect(
+    const struct service *service, struct hash_job *job, const struct rows *rows, int column)
+{
+    const char *dummy = hasher_dummy(service->hasher);
+    const char *hash;
+    size_t length;
+
+    if (rows_is(rows, 0, column + 1, pepper_id(service->pepper)))
+        job->pepper = service->pepper;
+    else if (service->previous_pepper != NULL &&
+             rows_is(rows, 0, column + 1, pepper_id(service->previous_pepper)))
+        job->pepper = service->previous_pepper;
+    else
+        job->pepper = NULL;
+    hash = job->pepper == NULL ? dummy : rows_text(rows, 0, column, &length);
+    hash_job_expect(job, hash, job->pepper == NULL ? strlen(dummy) : length);
+    return job->pepper != NULL;
+}
+
 enum err service_check_password(
     struct exchange *exchange, const struct text *password, int column, const char *pointer)
 {

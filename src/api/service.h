@@ -11,6 +11,7 @@
 #include "auth/link.h"
 #include "auth/password.h"
 #include "auth/password_rules.h"
+#include "auth/rehash.h"
 #include "auth/token.h"
 #include "http/exchange.h"
 
@@ -21,9 +22,11 @@ struct service {
     struct keys *keys;               /* NULL in the ops worker */
     struct token_verifier *verifier; /* the same */
     int64_t keys_looked_us;          /* when it last looked for new public keys; 0: never */
-    struct pepper *pepper;           /* auth pool only */
+    struct pepper *pepper;           /* auth pool only: what new hashes are made with */
+    struct pepper *previous_pepper;  /* or what some were made with; NULL: none */
     struct password_rules *rules;    /* auth pool only */
     struct hasher *hasher;           /* auth pool only */
+    struct rehasher *rehasher;       /* the same */
     struct server_key refresh_key;   /* auth pool only */
     struct server_key link_key;      /* the same, when mail is sent */
     struct seal *seal;               /* of second factors; auth pool only */
@@ -48,6 +51,14 @@ enum err service_reserve(struct exchange *exchange, struct hash_job *job);
  * `exchange->memory` may be anything.
  */
 enum err service_hash(struct exchange *exchange, struct hash_job *job);
+
+/*
+ * Has a HASH_VERIFY check against the hash in the first row, in `column`, with the pepper whose
+ * name is in the next one. False when that is unknown: it checks against a hash that nothing
+ * matches.
+ */
+bool service_expect(
+    const struct service *service, struct hash_job *job, const struct rows *rows, int column);
 
 /*
  * Checks a new password by the rules; whose it is to be stands in the first row from `column` on:

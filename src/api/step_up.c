@@ -144,8 +144,6 @@ static enum err check_password(struct exchange *exchange, struct step_up *step_u
 {
     const struct text *password = &exchange->values[F_PASSWORD].text;
     const struct rows *rows = &exchange->query.rows;
-    const char *hash;
-    size_t length;
     enum err err = throttle_judge(exchange, THROTTLE_PASSWORD, COLUMN_THROTTLE, &step_up->receipt);
 
     if (err != ERR_NONE)
@@ -153,10 +151,9 @@ static enum err check_password(struct exchange *exchange, struct step_up *step_u
     if (rows_bool(rows, 0, COLUMN_SECOND_FACTOR))
         return refuse(exchange, "/code", "required",
             "This account has a second factor: give a code of it, or a recovery code.");
-    hash = rows_text(rows, 0, COLUMN_HASH, &length);
     step_up->state = HASHING;
     hash_job_init(&step_up->job, HASH_VERIFY, password->bytes, password->length);
-    hash_job_expect(&step_up->job, hash, length);
+    service_expect(service_of(exchange), &step_up->job, rows, COLUMN_HASH);
     return service_hash(exchange, &step_up->job);
 }
 

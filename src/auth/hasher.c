@@ -23,6 +23,7 @@ struct hash_slot {
     struct hash_job *job; /* the loop's; NULL: cancelled */
     bool submitted;       /* the loop's; it was only reserved before */
     enum hash_kind kind;
+    const struct pepper *pepper;
     size_t length;
     char password[PASSWORD_MAX];
     char hash[PASSWORD_HASH_SIZE];
@@ -112,26 +113,12 @@ static void slot_release(struct hasher *hasher, struct hash_slot *slot)
 
 /* --- the thread --- */
 
-/*
- * A hash from before the cost was raised is checked sooner, and that must not show. The dummies of
- * all costs from the one of `hash` up to ours take, one after the other, just what is missing.
- */
-static void fill_time(const struct hasher *hasher, const struct hash_slot *slot)
-{
-    int cost = (slot->hash[4] - '0') * 10 + slot->hash[5] - '0'; /* "$2b$12$..." */
-    char dummy[PASSWORD_HASH_SIZE];
-
-    for (; cost > 0 && cost < hasher->cost; cost++)
-        if (password_dummy(cost, dummy) == 0)
-            password_verify(hasher->pepper, slot->password, slot->length, dummy);
-}
-
 static void work(const struct hasher *hasher, struct hash_slot *slot)
 {
     if (slot->kind == HASH_VERIFY) {
-        slot->good = password_verify(hasher->pepper, slot->password, slot->length, slot->hash);
+        slot->good = password_verify(slot->pepper, slot->password, slot->length, slot->hash);
         if (!slot->good)
-            fill_time(hasher, slot);
+            password_even_out(slot->pepper, slot->hash, hasher->cost);
     } else {
         slot->good = password_hash(hasher->pepper, slot->password, slot->length, hasher->cost,
                          slot->hash) == 0;
@@ -332,6 +319,7 @@ int hasher_submit(struct hasher *hasher, struct hash_job *job)
     slot = job->slot;
     slot->submitted = true;
     slot->kind = job->kind;
+    slot->pepper = job->pepper != NULL ? job->pepper : hasher->pepper;
     slot->length = job->length;
     memcpy(slot->password, job->password, job->length);
     if (job->kind == HASH_VERIFY)
@@ -363,6 +351,11 @@ void hasher_cancel(struct hasher *hasher, struct hash_job *job)
 size_t hasher_pending(const struct hasher *hasher)
 {
     return hasher->pending;
+}
+
+bool hasher_busy(const struct hasher *hasher)
+{
+    return hasher->pending > hasher->slot_count / 2;
 }
 
 void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *password, size_t length)

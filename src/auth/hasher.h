@@ -2,9 +2,8 @@
  * hasher.h: the hashing thread of a worker, the only thread in the program. bcrypt takes a quarter
  * of a second; here it stalls nobody. Jobs run one at a time in the order they came; each is
  * answered on the loop's own thread. The queue is bounded: a flood of logins is refused at once
- * instead of waiting. Over the whole pool at
- * most password.hash_slots are hashed at once, and at a low priority, so that whoever else is on
- * the machine finds it free.
+ * instead of waiting. Over the whole pool at most password.hash_slots are hashed at once, and at a
+ * low priority, so that whoever else is on the machine finds it free.
  *
  * The password and the hash are copied at submission and the copies wiped after use: the thread
  * never touches memory of the request.
@@ -25,6 +24,8 @@ struct hash_job {
     enum hash_kind kind;
     const char *password; /* read by hasher_submit only: wipe it at once, if you like */
     size_t length;        /* at most PASSWORD_MAX */
+    /* HASH_VERIFY: what the hash was made with; borrowed for the hasher's life. NULL: its own. */
+    const struct pepper *pepper;
     /* HASH_VERIFY: in. HASH_MAKE: out. */
     char hash[PASSWORD_HASH_SIZE];
     bool matched; /* out, HASH_VERIFY */
@@ -43,8 +44,8 @@ void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *passwo
 
 /*
  * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost, hash_queue and
- * hash_slots; borrows the pepper and the worker's loop, permits and slot. NULL with errno. Caller
- * frees.
+ * hash_slots; borrows the pepper, which new hashes are made with, and the worker's loop, permits
+ * and slot. NULL with errno. Caller frees.
  */
 struct hasher *hasher_new(const struct worker *worker, const struct pepper *pepper);
 
@@ -67,8 +68,9 @@ int hasher_submit(struct hasher *hasher, struct hash_job *job);
 /* `done` will not be called, and the job may go. Harmless when it has no place. */
 void hasher_cancel(struct hasher *hasher, struct hash_job *job);
 
-/* Jobs waiting, running, or not yet answered. */
+/* Jobs waiting, running, or not yet answered; whether they take more than half of the queue. */
 size_t hasher_pending(const struct hasher *hasher);
+bool hasher_busy(const struct hasher *hasher);
 
 /* A hash for HASH_VERIFY that nothing matches and that takes as long (see password_dummy). */
 const char *hasher_dummy(const struct hasher *hasher);

@@ -156,14 +156,30 @@ int password_hash(const struct pepper *pepper, const char *password, size_t leng
     return make_setting(cost, setting) == -1 ? -1 : run(pepper, password, length, setting, hash);
 }
 
+/* A hash of ours starts with "$2b$12$". */
+static bool ours(const char *hash)
+{
+    return strnlen(hash, PASSWORD_HASH_SIZE) == HASH_LENGTH && strncmp(hash, "$2b$", 4) == 0;
+}
+
+int password_cost(const char *hash)
+{
+    return ours(hash) ? (int)strtol(hash + 4, NULL, 10) : 0;
+}
+
+bool password_outdated(
+    const char *hash, const struct pepper *made_with, const struct pepper *current, int cost)
+{
+    return password_cost(hash) != cost || strcmp(made_with->id, current->id) != 0;
+}
+
 bool password_verify(
     const struct pepper *pepper, const char *password, size_t length, const char *hash)
 {
     char made[PASSWORD_HASH_SIZE];
     bool matched;
 
-    if (strnlen(hash, PASSWORD_HASH_SIZE) != HASH_LENGTH || strncmp(hash, "$2b$", 4) != 0 ||
-        run(pepper, password, length, hash, made) == -1)
+    if (!ours(hash) || run(pepper, password, length, hash, made) == -1)
         return false;
     matched = CRYPTO_memcmp(made, hash, HASH_LENGTH) == 0;
     explicit_bzero(made, sizeof made);
@@ -178,4 +194,15 @@ int password_dummy(int cost, char hash[PASSWORD_HASH_SIZE])
     memset(hash + SALT_LENGTH, '9', HASH_LENGTH - SALT_LENGTH);
     hash[HASH_LENGTH] = '\0';
     return 0;
+}
+
+void password_even_out(const struct pepper *pepper, const char *hash, int cost)
+{
+    char dummy[PASSWORD_HASH_SIZE];
+    int made_at = password_cost(hash);
+
+    /* 2^10 + (2^10 + 2^11) = 2^12: each step costs twice as much as the one before. */
+    for (int step = made_at; step > 0 && step < cost; step++)
+        if (password_dummy(step, dummy) == 0)
+            password_verify(pepper, "", 0, dummy);
 }

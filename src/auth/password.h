@@ -38,6 +38,20 @@ bool password_verify(
     const struct pepper *pepper, const char *password, size_t length, const char *hash);
 
 /*
+ * The cost that a hash was made with: 0 when it is malformed. Whether it should be made anew, with
+ * another pepper or at another cost.
+ */
+int password_cost(const char *hash);
+bool password_outdated(
+    const char *hash, const struct pepper *made_with, const struct pepper *current, int cost);
+
+/*
+ * Takes the time that verifying against `hash` fell short of one at `cost`, so that how long a
+ * refusal takes does not tell that the hash is an old one, and so that there is one.
+ */
+void password_even_out(const struct pepper *pepper, const char *hash, int cost);
+
+/*
  * A well-formed hash that no password has, to verify against when there is no account, so that the
  * answer takes as long. -1 when a library fails.
  */

@@ -70,6 +70,7 @@ struct config {
     struct {
         int bcrypt_cost;
         const char *pepper_file;
+        const char *previous_pepper_file;
         int hash_queue;
         int hash_slots; /* already resolved: never 0 */
         const char *common_list_file;

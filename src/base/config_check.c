@@ -146,6 +146,8 @@ static bool check_secrets(struct check *check)
             serves(c, "auth"), false},
         {"password.pepper_file", c->password.pepper_file, AT(password.pepper_file),
             serves(c, "auth"), serves(c, "auth")},
+        {"password.previous_pepper_file", c->password.previous_pepper_file,
+            AT(password.previous_pepper_file), serves(c, "auth"), false},
         {"mail.link_key_file", c->mail.link_key_file, AT(mail.link_key_file), serves(c, "auth"),
             serves(c, "auth") && c->mail.mode},
         {"mail.relay_password_file", c->mail.relay_password_file, AT(mail.relay_password_file),

@@ -123,6 +123,8 @@ const struct config_option config_options[] = {
     "cost of hashing a password: one more doubles the time"},
 {"password", "pepper_file", CONFIG_SECRET, AT(password.pepper_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
     "file with the pepper of password hashes; pool auth and tools only"},
+{"password", "previous_pepper_file", CONFIG_SECRET, AT(password.previous_pepper_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with a second pepper: hashes made with it are verified, and made anew; pool auth only"},
 {"password", "hash_queue", CONFIG_INT, AT(password.hash_queue), "8", 1, 1024, "passwords", NULL, RELOAD,
     "passwords of a worker waiting to be hashed; more are refused"},
 {"password", "hash_slots", CONFIG_INT, AT(password.hash_slots), "0", 0, 256, "passwords", NULL, RELOAD,

@@ -59,6 +59,8 @@ const struct counter_info *counter_info(enum counter counter)
         [COUNTER_HASHES] = {"password_hashes_total", "Passwords hashed."},
         [COUNTER_HASHES_REFUSED] = {"password_hashes_refused_total",
             "Passwords not hashed because hash_queue were waiting already."},
+        [COUNTER_REHASHES] = {"password_rehashes_total",
+            "Hashes of passwords replaced because the pepper or the cost has changed."},
         [COUNTER_THROTTLED_OWN] = {"throttled_own_total",
             "Attempts refused: too many of one network on one account."},
         [COUNTER_THROTTLED_ACCOUNT] = {"throttled_account_total",

@@ -63,6 +63,7 @@ enum counter {
     COUNTER_KEY_LOOKUPS,    /* of a kid that is not known, in the directory of public keys */
     COUNTER_HASHES,         /* passwords hashed */
     COUNTER_HASHES_REFUSED, /* hash queue full */
+    COUNTER_REHASHES,       /* hashes replaced by newer ones of the same passwords */
     COUNTER_THROTTLED_OWN,  /* attempts refused, by the bucket that was full */
     COUNTER_THROTTLED_ACCOUNT,
     COUNTER_THROTTLED_NETWORK,

@@ -119,6 +119,19 @@ subtest 'sessions' => sub {
     is_deeply $close->($ben, $session), [], 'it is closed once';
 };
 
+subtest 'credential_rehash' => sub {
+    my $now  = sub { $super->selectrow_arrayref('select hash, pepper_id, updated_at::text from pets.credential where account_id = $1', undef, $ben->{id}) };
+    my ($hash, $pepper, $changed) = $now->()->@*;
+    my %new = (account_id => $ben->{id}, old_hash => $hash, hash => '$2b$13$' . 'n' x 53, pepper_id => 'p9');
+    is_deeply call($auth, 'credential_rehash', %new, old_hash => '$2b$12$' . 'o' x 53), [{ account_id => undef }], 'another hash is there: nothing is done';
+    is_deeply as($auth, $ann, sub ($dbh) { call($dbh, 'credential_rehash', %new) }), [{ account_id => undef }], 'nor with the identity of somebody else';
+    is_deeply $now->(), [$hash, $pepper, $changed], 'it is as it was';
+    is_deeply call($auth, 'credential_rehash', %new), [{ account_id => $ben->{id} }], 'the hash is replaced';
+    is_deeply $now->(), [$new{hash}, 'p9', $changed], 'which is no change of password';
+    is_deeply call($auth, 'credential_rehash', %new, hash => '$2b$13$' . 'm' x 53), [{ account_id => undef }], 'and not twice';
+    is_deeply scalar(events()), [], 'no event';
+};
+
 subtest 'pet_create and pet_get' => sub {
     my %field = (name => "R\x{e9}x", species => 'cat', breed => 'none', sex => 'female', born_on => '2020-02-29', weight_grams => 4200, microchip => '900000000000007', notes => "a\n\"b\"", tags => ['a b', 'c,"d"']);
     my $pet = create($ann, %field);

@@ -246,6 +246,60 @@ START_TEST(dummy)
 }
 END_TEST
 
+START_TEST(outdated)
+{
+    char hash[PASSWORD_HASH_SIZE];
+    char other_path[PATH_MAX];
+    struct pepper *other;
+
+    snprintf(other_path, sizeof other_path, "%s.other", path);
+    ck_assert_int_eq(rename(path, other_path), 0);
+    write_pepper("fedcba9876543210fedcba9876543210", 32, 0600);
+    other = pepper_read(path, error, sizeof error);
+    ck_assert_msg(other != NULL, "%s", error);
+    ck_assert_int_eq(rename(other_path, path), 0);
+
+    ck_assert_int_eq(password_hash(pepper, "a password", 10, COST, hash), 0);
+    ck_assert_int_eq(password_cost(hash), COST);
+    ck_assert(!password_outdated(hash, pepper, pepper, COST));
+    ck_assert(password_outdated(hash, pepper, pepper, COST + 1));
+    ck_assert(password_outdated(hash, pepper, pepper, COST - 1));
+    ck_assert(password_outdated(hash, pepper, other, COST));
+    ck_assert_int_eq(password_cost(""), 0);
+    ck_assert_int_eq(
+        password_cost("$2y$12$abcdefghijklmnopqrstuua/vOjymZjuL7RUz6CVPMMMxvyWZ9q7e"), 0);
+    ck_assert_int_eq(
+        password_cost("$2b$12$abcdefghijklmnopqrstuua/vOjymZjuL7RUz6CVPMMMxvyWZ9q7e"), 12);
+    pepper_free(other);
+}
+END_TEST
+
+/* A refusal by an old, cheaper hash takes as long as one by a new hash. */
+START_TEST(evened_out)
+{
+    char old[PASSWORD_HASH_SIZE];
+    char new[PASSWORD_HASH_SIZE];
+    int64_t by_old = INT64_MAX;
+    int64_t by_new = INT64_MAX;
+
+    ck_assert_int_eq(password_dummy(6, old), 0);
+    ck_assert_int_eq(password_dummy(9, new), 0);
+    for (int i = 0; i < 16; i++) {
+        int64_t start = cpu_us();
+
+        ck_assert(!password_verify(pepper, "a password", 10, old));
+        password_even_out(pepper, old, 9);
+        by_old = MIN(by_old, cpu_us() - start);
+        start = cpu_us();
+        ck_assert(!password_verify(pepper, "a password", 10, new));
+        password_even_out(pepper, new, 9);
+        by_new = MIN(by_new, cpu_us() - start);
+    }
+    ck_assert_msg(by_old * 10 > by_new * 9 && by_old * 9 < by_new * 10, "%ld us and %ld us",
+        (long)by_old, (long)by_new);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("password");
@@ -263,6 +317,8 @@ int main(void)
     tcase_add_test(tests, malformed_hashes);
     tcase_add_test(tests, costs);
     tcase_add_test(tests, dummy);
+    tcase_add_test(tests, outdated);
+    tcase_add_test(tests, evened_out);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
