@@ -79,10 +79,23 @@ static int create_half(const struct key *key, const char *path, const char *suff
     return result;
 }
 
+/* A key whose id is good on a command line, too: one in 64 begins like an option, and is not taken.
+ */
+static struct key *new_key(void)
+{
+    struct key *key = key_generate();
+
+    while (key != NULL && key_id(key)[0] == '-') {
+        key_free(key);
+        key = key_generate();
+    }
+    return key;
+}
+
 int generate_key(
     const char *dir, const char *public_dir, char kid[KEY_ID_LENGTH + 1], char *error, size_t size)
 {
-    struct key *key = key_generate();
+    struct key *key = new_key();
     char public[PEM_SIZE];
     char private[PEM_SIZE];
     int result = -1;
