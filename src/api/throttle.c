@@ -17,7 +17,7 @@ struct limit {
 
 const char *throttle_name(enum throttle_kind kind)
 {
-    static const char *const names[] = {"login", "register", "code", "password", "reset"};
+    static const char *const names[] = {"login", "register", "password", "reset"};
 
     return names[kind];
 }
@@ -28,7 +28,6 @@ static void choose_limits(
     const struct limit own = {config->throttle.own_burst, config->throttle.own_drain_s};
     const struct limit account = {config->throttle.account_burst, config->throttle.account_drain_s};
     const struct limit network = {config->throttle.network_burst, config->throttle.network_drain_s};
-    const struct limit code = {config->throttle.code_burst, config->throttle.code_drain_s};
     const struct limit reset = {config->throttle.reset_burst, config->throttle.reset_drain_s};
     const struct limit by_register = {
         config->throttle.register_burst, config->throttle.register_drain_s};
@@ -36,7 +35,6 @@ static void choose_limits(
     const struct limit table[][SCOPES] = {
         [THROTTLE_LOGIN] = {own, account, network},
         [THROTTLE_REGISTER] = {none, none, by_register},
-        [THROTTLE_CODE] = {code, code, network},
         [THROTTLE_PASSWORD] = {own, account, network},
         [THROTTLE_RESET] = {reset, reset, by_register},
     };

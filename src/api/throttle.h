@@ -23,7 +23,6 @@
 enum throttle_kind {
     THROTTLE_LOGIN,    /* by e-mail address */
     THROTTLE_REGISTER, /* no subject */
-    THROTTLE_CODE,     /* a second factor; by account */
     THROTTLE_PASSWORD, /* the current password, of somebody who is logged in; by account */
     THROTTLE_RESET,    /* asks for mail; by e-mail address */
 };

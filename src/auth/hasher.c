@@ -15,8 +15,11 @@
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
-/* Of the thread. When all processors are busy it still gets a tenth of what another would. */
-enum { NICENESS = 10 };
+/*
+ * Of the thread, the highest there is. With SCHED_IDLE it would get nothing at all while all
+ * processors are busy, and nobody could log in then.
+ */
+enum { NICENESS = 19 };
 
 struct hash_slot {
     struct hash_slot *next;

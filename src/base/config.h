@@ -102,8 +102,6 @@ struct config {
         int account_drain_s;
         int network_burst;
         int network_drain_s;
-        int code_burst;
-        int code_drain_s;
         int register_burst;
         int register_drain_s;
         int reset_burst;

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What t/bench/run and t/bench/count share: they prepare (packages, a release build, the two little programs) and
+# What t/bench/run, t/bench/count and t/bench/flood share: they prepare (packages, a release build, the two little programs) and
 # then hand over to Perl as the unprivileged runner. Sourced, not run. The caller has a
 # function usage.
 
@@ -50,7 +50,7 @@ bench() { # ARGUMENTS of the calling script...
   work=$(as_runner mktemp -d "$var/bench.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   as_runner mkdir "$work/bin"
-  for program in petsd petsctl t/bench/echo t/bench/tokens; do
+  for program in petsd petsctl t/bench/echo t/bench/tokens common-passwords; do
     install -m 755 "$build/$program" "$work/bin/" || die "$build has no $program" "It must be a finished build: make all bench-programs"
   done
 

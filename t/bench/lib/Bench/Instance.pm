@@ -32,7 +32,7 @@ sub new($class, %option) {
 
 sub start($self) {
     my $service = $self->{service} = Pets::Service->new(
-        config => { api => { pool => { workers => $self->{workers} }, database => { connections => $self->{connections} } } },
+        config => { auth => $self->{auth} // {}, api => { pool => { workers => $self->{workers} }, database => { connections => $self->{connections} } } },
         database => {
             config => {
                 shared_buffers     => '256MB',
