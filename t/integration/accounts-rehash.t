@@ -21,12 +21,14 @@ sub login ($email, $password) {
     return $reply->{status} // 0;
 }
 
+# Until the former workers are gone, too: what nginx has kept open goes to them, and they hash with what they have.
 sub reload (%password) {
     my $mark = $auth->log_mark;
     $auth->set(password => \%password);
     $auth->signal('HUP');
     my $event = $auth->log_wait(sub ($event) { $event->{event} =~ /\Areload(?:ed|_failed)\z/ }, 60, $mark);
     is $event->{event}, 'reloaded', 'reloaded' or diag explain $event;
+    wait_until { !grep { $_->{generation} < $event->{generation} } $auth->status(full => 1)->{processes}->@* } 60, 'the former workers to be gone';
     return;
 }
 
