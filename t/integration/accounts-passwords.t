@@ -33,7 +33,7 @@ sub register_now ($password) {
         body => { email => 'p' . ++$number . '@example.org', password => $password, display_name => 'Nobody Special' });
 }
 
-sub reload () { return $service->auth->reload }
+sub reload () { return $service->auth->reload(gone => 1) }
 
 # "pointer code" of everything that is wrong.
 sub faults ($reply) {

@@ -176,15 +176,16 @@ sub workers($self) { return children_of($self->master) }
 sub signal($self, $signal) { return $self->{process}->signal($signal) }
 
 # Reloads; returns once new connections meet the new generation: one of the old may take a connection until it has
-# read that it is to leave. What nginx has kept open goes to the old one still, 10 s at most.
-sub reload($self, $seconds = 60) {
+# read that it is to leave. What nginx has kept open goes to the old one still, 10 s at most: with gone => 1 that is
+# waited for, too.
+sub reload($self, %option) {
     my $mark = $self->log_mark;
     $self->signal('HUP');
-    my $event = $self->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, $seconds, $mark);
+    my $event = $self->log_wait(sub ($event) { ($event->{event} // '') eq 'reloaded' }, 60, $mark);
     wait_until {
-        !grep { $_->{generation} < $event->{generation} && $_->{state} ne 'draining' } $self->status(full => 1)->{processes}->@*
+        !grep { $_->{generation} < $event->{generation} && ($option{gone} || $_->{state} ne 'draining') } $self->status(full => 1)->{processes}->@*
     }
-    $seconds, 'the former generation to leave';
+    60, 'the former generation to leave';
     return $event;
 }
 
