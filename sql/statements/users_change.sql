@@ -7,9 +7,11 @@
 -- After enter, for an ADMIN. Null leaves a field as it is. No row: no such account.
 -- Else one row, the account as it is now; matched is false when if_versions is not null
 -- and does not hold its version, and then nothing is written. Fails with PE006 when
--- no active administrator would be left. account_pkey serves it.
+-- no active administrator would be left. account_pkey and session_account_id_idx
+-- serve it.
 --
--- The account is locked first, as in pet_update. There is one audit event for each
+-- The account is locked first, as in pet_update. Who is disabled loses his sessions too,
+-- so that they are not good again when he is enabled. There is one audit event for each
 -- thing that has changed; a match is a new version even when nothing has.
 
 with target as materialized (
@@ -29,6 +31,13 @@ changed as (
   where a.id = $1::uuid
     and ($3::int4[] is null or t.version = any ($3::int4[]))
   returning a.id, a.email, a.display_name, a.role, a.state, a.created_at, a.updated_at, a.version
+),
+ended as (
+  update pets.session
+  set revoked_at = now()
+  where account_id = (select id from changed where state = 'disabled')
+    and revoked_at is null
+    and expires_at > now()
 ),
 audited as (
   insert into pets.audit_event

@@ -136,7 +136,7 @@ static void put_histogram(const struct render *render, unsigned route)
 static void put_durations(const struct render *render)
 {
     family(render->out, "request_duration_seconds", "histogram",
-        "Time from reading a request to the end of its answer, by route and method.");
+        "Time from reading a request until its answer is sent, by route and method.");
     for (unsigned route = 0; route <= SCOREBOARD_ROUTES; route++)
         if (shown(render, route))
             put_histogram(render, route);

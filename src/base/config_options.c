@@ -164,6 +164,7 @@ const struct config_option config_options[] = {
     "pause before the second attempt; it doubles with each, up to an hour"},
 {"mail", "attempts_max", CONFIG_INT, AT(mail.attempts_max), "12", 1, 100, "", NULL, RELOAD,
     "a message is given up after so many attempts"},
+
 {"throttle", "enabled", CONFIG_BOOL, AT(throttle.enabled), "on", 0, 0, "", NULL, RELOAD,
     "whether attempts to guess or to flood are throttled at all"},
 {"throttle", "own_burst", CONFIG_INT, AT(throttle.own_burst), "10", 1, 100000, "failures", NULL, RELOAD,

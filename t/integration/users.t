@@ -61,7 +61,9 @@ subtest 'changing' => sub {
     is outcome($ann->get($_)), '401 session_ended', "$_: out at once" for qw(/v1/me /v1/pets);
     is outcome($admin->patch($path, { state => 'active', reason => 'x' }, headers => { 'if-match' => '"1"' })), '412 precondition_failed', 'an old version';
     is outcome($admin->patch($path, { state => 'active', role => 'ADMIN', display_name => 'Ann L.', reason => 'back' })), '200', 'enabled and promoted';
-    is outcome($ann->get('/v1/users')), '200', 'with the same token she is an administrator';
+    is outcome($ann->get('/v1/me')), '401 session_ended', 'her session stays over';
+    $ann = $service->client->login($ann->email, $ann->password, $ann->app);
+    is outcome($ann->get('/v1/users')), '200', 'after another login she is an administrator';
     is outcome($admin->patch($path, { role => 'USER', reason => 'no longer' })), '200', 'demoted';
     is outcome($ann->get('/v1/users')), '403 forbidden', 'and no longer is';
     my @record = grep { $_->[0] ne 'user_read' } record($ann);

@@ -1,8 +1,9 @@
 -- Deploy pets:operator to pg
 --
 -- The operator's tool looks after accounts and sessions: it reads them, changes role
--- and state, ends sessions and API keys, and helps who is locked out. It has no identity, as an operator is no account;
--- its audit events name who ran it and why. It never reads a credential.
+-- and state, ends sessions and API keys, and helps who is locked out. It has no
+-- identity, as an operator is no account; its audit events name who ran it and why.
+-- It never reads a credential.
 
 begin;
 
