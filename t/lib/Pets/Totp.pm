@@ -19,7 +19,7 @@ use v5.36;
 use Digest::SHA qw(hmac_sha1);
 use Time::HiRes qw(sleep time);
 
-use constant { STEP => 30, DRIFT => 1, SOON => 8 };
+use constant { STEP => 30, DRIFT => 1, SOON => 4 };
 
 sub new($class, $secret) {
     return bless { secret => $secret, key => decode_base32($secret), last => 0 }, $class;
@@ -42,11 +42,16 @@ sub code_of($self, $step) {
     return sprintf '%06d', (unpack('N', substr $mac, $at, 4) & 0x7fffffff) % 1_000_000;
 }
 
-# The code of the earliest step that the service will take for some seconds yet and that this app has not given.
+# The code of the earliest step that the service takes and that this app has not given; one that the service stops
+# taking before it can look at it is passed over.
 sub code($self) {
-    my $step = int((time + SOON) / STEP) - DRIFT;
+    my $step = $self->now - DRIFT;
     $step = $self->{last} + 1 if $step <= $self->{last};
     sleep 0.1 while $step > $self->now + DRIFT;
+    if ($step == $self->now - DRIFT && time - STEP * $self->now >= STEP - SOON) {
+        sleep 0.1 while $step >= $self->now - DRIFT;
+        $step++;
+    }
     $self->{last} = $step;
     return $self->code_of($step);
 }
