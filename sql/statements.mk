@@ -19,6 +19,10 @@ STATEMENTS = \
 	sql/statements/email_verify.sql \
 	sql/statements/enter.sql \
 	sql/statements/enter_key.sql \
+	sql/statements/idempotency_begin.sql \
+	sql/statements/idempotency_get.sql \
+	sql/statements/idempotency_prune.sql \
+	sql/statements/idempotency_store.sql \
 	sql/statements/login_challenge_code.sql \
 	sql/statements/login_challenge_open.sql \
 	sql/statements/login_challenge_recovery.sql \
@@ -59,6 +63,7 @@ STATEMENTS = \
 	sql/statements/totp_confirm.sql \
 	sql/statements/totp_enrol.sql \
 	sql/statements/totp_try.sql \
+	sql/statements/undo.sql \
 	sql/statements/users_change.sql \
 	sql/statements/users_get.sql \
 	sql/statements/users_page.sql \

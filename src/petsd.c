@@ -10,6 +10,7 @@
 #include "api/routes.h"
 #include "api/service.h"
 #include "auth/api_key.h"
+#include "auth/digest.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/timestamp.h"
@@ -204,6 +205,7 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
         .table = &routes,
         .pools = route_pool(worker),
         .authenticate = authenticate,
+        .digest = digest_sha256,
         .service = service};
     struct db_options options = {.config = worker->config,
         .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,

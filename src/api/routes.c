@@ -29,7 +29,7 @@ static const struct route table[] = {
     ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_parameters),
         .scope = SCOPE_READ),
     ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields),
-        .scope = SCOPE_WRITE),
+        .scope = SCOPE_WRITE, .repeats = true),
     ROUTE(GET, "/v1/pets/{id}", ROUTE_API, USER, pets_get, pets_got, .body = BODY_NONE,
         .scope = SCOPE_READ),
     ROUTE(PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields),
@@ -109,7 +109,7 @@ const struct route_table routes = {table, countof(table)};
 
 const char *routes_name(unsigned index)
 {
-    static char name[96];
+    static char name[ROUTE_NAME_SIZE];
 
     return index < countof(table) ? route_name(&table[index], name, sizeof name) : "-";
 }

@@ -3,6 +3,7 @@ libpets_a_SOURCES += \
 	src/auth/base64url.c src/auth/base64url.h \
 	src/auth/challenge.c src/auth/challenge.h \
 	src/auth/blocklist.c src/auth/blocklist.h \
+	src/auth/digest.c src/auth/digest.h \
 	src/auth/email.c src/auth/email.h \
 	src/auth/factor.c src/auth/factor.h \
 	src/auth/generate.c src/auth/generate.h \

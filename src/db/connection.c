@@ -2,8 +2,9 @@
  * connection.c: libpq, never blocking. A query is sent as [enter,] statement, sync: one write. Its
  * results are read up to the sync, whatever happens before it; the first error decides. A
  * connection that is lost while a writing statement is on its way leaves the outcome unknown, and
- * the client is told so. The password file is read for every attempt, so a rotated password is
- * picked up.
+ * the client is told so. A query that settles its transaction itself is sent with a flush in the
+ * place of the sync; more follows when its rows are there. The password file is read for every
+ * attempt, so a rotated password is picked up.
  */
 #include "db/connection.h"
 
@@ -34,6 +35,9 @@ struct connection {
     struct query *query; /* BUSY: whose; NULL when its owner does not wait any more */
     bool writes;
     int results; /* results of commands seen for this query */
+    int last;    /* which of them is that of its own statement, counted from 1 */
+    bool open;   /* no sync has been sent: the transaction waits for its end */
+    bool undone; /* its end is that it is undone: errors are meant */
     enum err err;
     bool definite; /* the server itself reported the error: nothing was changed */
 };
@@ -282,21 +286,50 @@ static int send_enter(PGconn *pg, const struct identity *identity)
         pg, statements[STATEMENT_ENTER].name, 5, values, lengths, formats, 1);
 }
 
-static int send_query(struct connection *connection, const struct query *query)
+static int send_statement(PGconn *pg, const struct query *query)
 {
-    PGconn *pg = connection->pg;
     const struct statement *statement = &statements[query->statement];
 
     if (query->bound != statement->params)
         abort();
+    return PQsendQueryPrepared(
+        pg, statement->name, query->bound, query->values, query->lengths, query->formats, 1);
+}
+
+static int send_query(struct connection *connection, const struct query *query)
+{
+    PGconn *pg = connection->pg;
+
     if (query->enter && (query->identity.key_hash != NULL ? send_enter_key(pg, &query->identity)
                                                           : send_enter(pg, &query->identity)) != 1)
         return -1;
-    if (PQsendQueryPrepared(pg, statement->name, query->bound, query->values, query->lengths,
-            query->formats, 1) != 1 ||
-        PQpipelineSync(pg) != 1)
+    if (query->before != NULL && send_statement(pg, query->before) != 1)
+        return -1;
+    if (send_statement(pg, query) != 1 ||
+        (query->settle != NULL ? PQsendFlushRequest(pg) : PQpipelineSync(pg)) != 1)
         return -1;
     return flush(connection);
+}
+
+/* Ends the transaction that was left open, after one more statement unless that is NULL. */
+static void end_transaction(struct connection *connection, const struct query *last)
+{
+    PGconn *pg = connection->pg;
+
+    connection->open = false;
+    if ((last != NULL && send_statement(pg, last) != 1) || PQpipelineSync(pg) != 1 ||
+        flush(connection) != 0)
+        lose_by_libpq(connection);
+}
+
+/* The rows of the statement are in. What nobody waits for is not to take effect unseen. */
+static void settle(struct connection *connection)
+{
+    static const struct query undo = {.statement = STATEMENT_UNDO};
+    struct query *query = connection->query;
+
+    connection->undone = query == NULL;
+    end_transaction(connection, query == NULL ? &undo : query->settle(query));
 }
 
 int connection_send(struct connection *connection, struct query *query)
@@ -310,6 +343,9 @@ int connection_send(struct connection *connection, struct query *query)
     connection->query = query;
     connection->writes = statements[query->statement].writes;
     connection->results = 0;
+    connection->last = 1 + (query->enter ? 1 : 0) + (query->before != NULL ? 1 : 0);
+    connection->open = query->settle != NULL;
+    connection->undone = false;
     connection->err = ERR_NONE;
     connection->definite = false;
     query->connection = connection;
@@ -350,7 +386,7 @@ static void note_error(struct connection *connection, const PGresult *result)
     const char *constraint = PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME);
     const struct query *query = connection->query;
 
-    if (connection->err != ERR_NONE)
+    if (connection->err != ERR_NONE || connection->undone)
         return;
     if (sqlstate == NULL) {
         connection->err = ERR_DATABASE_UNAVAILABLE;
@@ -388,14 +424,14 @@ static void on_rows(struct connection *connection, PGresult *result)
     struct query *query = connection->query;
 
     connection->results++;
-    if (query == NULL) {
-        PQclear(result);
-    } else if (query->enter && connection->results == 1) {
+    if (query != NULL && query->enter && connection->results == 1)
         query->admin = strcmp(PQgetvalue(result, 0, 0), "ADMIN") == 0;
-        PQclear(result);
-    } else {
+    if (query != NULL && connection->results == connection->last)
         keep_rows(query, result);
-    }
+    else
+        PQclear(result);
+    if (connection->open && connection->results == connection->last)
+        settle(connection);
 }
 
 static void on_query_result(struct connection *connection, PGresult *result)
@@ -407,8 +443,13 @@ static void on_query_result(struct connection *connection, PGresult *result)
         return;
     }
     if (status != PGRES_COMMAND_OK && status != PGRES_PIPELINE_ABORTED &&
-        status != PGRES_PIPELINE_SYNC)
+        status != PGRES_PIPELINE_SYNC) {
         note_error(connection, result);
+        PQclear(result);
+        if (connection->open)
+            end_transaction(connection, NULL);
+        return;
+    }
     PQclear(result);
     if (status == PGRES_PIPELINE_SYNC)
         on_synced(connection);

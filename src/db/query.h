@@ -37,6 +37,16 @@ struct query {
     /* With an identity, pets.enter runs first, in the same round trip and transaction. */
     bool enter;
     struct identity identity;
+    /* A statement between enter and this one, in the same transaction; its rows are dropped. NULL:
+     * none. Borrowed. */
+    struct query *before;
+    /*
+     * NULL: the transaction ends with the statement. Else it is left open until the rows are in;
+     * `settle` is called with them and returns one more statement for it, or NULL, and then it
+     * ends. It must not submit anything. Not called when the statement fails, nor for a query that
+     * was cancelled: that one is undone.
+     */
+    struct query *(*settle)(struct query *query);
 
     /* Called once, from the loop, unless the query is cancelled before. */
     void (*done)(struct query *query);

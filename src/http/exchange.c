@@ -5,6 +5,7 @@
 #include "http/exchange.h"
 
 #include "base/log.h"
+#include "http/idempotency.h"
 #include "http/precondition.h"
 
 static struct slot *slot_of(const struct exchange *exchange)
@@ -27,6 +28,8 @@ static unsigned route_index(const struct exchange *exchange)
     return exchange->route == NULL ? SCOREBOARD_ROUTES
                                    : (unsigned)(exchange->route - exchange->app->table->routes);
 }
+
+static struct query *on_query_settle(struct query *query);
 
 /* --- ask --- */
 
@@ -77,6 +80,16 @@ static enum err negotiate(struct exchange *exchange)
         accept_quality(exchange->request.accept, "application/json") == 0)
         return ERR_NOT_ACCEPTABLE;
     return ERR_NONE;
+}
+
+static enum err check_key(struct exchange *exchange)
+{
+    const char *header = exchange->request.idempotency_key;
+
+    if (header == NULL || !exchange->route->repeats)
+        return ERR_NONE;
+    return idempotency_parse(exchange->arena, header, &exchange->key) ? ERR_NONE
+                                                                      : ERR_INVALID_IDEMPOTENCY_KEY;
 }
 
 static enum err check_parameters(struct exchange *exchange)
@@ -142,9 +155,16 @@ static enum err ask(struct exchange *exchange)
         return err;
     if ((err = check_parameters(exchange)) != ERR_NONE)
         return err;
+    if ((err = check_key(exchange)) != ERR_NONE)
+        return err;
     if ((err = check_body(exchange)) != ERR_NONE)
         return err;
-    return exchange->route->ask(exchange);
+    if ((err = exchange->route->ask(exchange)) != ERR_NONE)
+        return err;
+    if (exchange->key.bytes == NULL || exchange->state != EXCHANGE_QUERY)
+        return ERR_NONE;
+    exchange->query.settle = on_query_settle;
+    return idempotency_begin(exchange);
 }
 
 /* --- answer --- */
@@ -161,7 +181,7 @@ static void apply_preconditions(struct exchange *exchange)
 
 static void log_access(const struct exchange *exchange, int status, int64_t elapsed_us)
 {
-    char name[96];
+    char name[ROUTE_NAME_SIZE];
 
     log_event(LEVEL_INFO, "access", log_str("request_id", exchange->request.id),
         log_str("method", method_name(exchange->request.method)),
@@ -257,7 +277,40 @@ static void answer(struct exchange *exchange)
         finish_unanswered(exchange);
         return;
     }
-    advance(exchange, exchange->route->answer(exchange));
+    advance(exchange,
+        exchange->answered ? idempotency_answer(exchange) : exchange->route->answer(exchange));
+}
+
+/*
+ * A request with a key: the rows are in, and the transaction is open. The reply is made now, even
+ * when the peer is gone, and stored with what was written; it is sent when both are there.
+ */
+static struct query *on_query_settle(struct query *query)
+{
+    struct exchange *exchange = query->owner;
+
+    exchange->settled = true;
+    exchange->state = EXCHANGE_RUNNING;
+    exchange->err = exchange->route->answer(exchange);
+    if (exchange->err == ERR_NONE && exchange->state != EXCHANGE_RUNNING)
+        abort();
+    exchange->state = EXCHANGE_QUERY;
+    return exchange->err == ERR_NONE ? idempotency_store(exchange) : NULL;
+}
+
+static void on_query_settled(struct exchange *exchange)
+{
+    exchange->state = EXCHANGE_RUNNING;
+    advance(exchange, exchange->err);
+}
+
+/* The key is known: what is sent is what was sent the first time. */
+static void on_answered_before(struct exchange *exchange)
+{
+    exchange->answered = true;
+    slot_count(slot_of(exchange), COUNTER_REQUESTS_REPEATED);
+    idempotency_ask(exchange);
+    advance(exchange, ERR_NONE);
 }
 
 static void on_query_sent(struct query *query, int backend_pid)
@@ -274,6 +327,10 @@ static void on_query_done(struct query *query)
 
     if (exchange->peer_gone) {
         finish_unanswered(exchange);
+    } else if (query->err == ERR_ANSWERED) {
+        on_answered_before(exchange);
+    } else if (query->err == ERR_NONE && exchange->settled) {
+        on_query_settled(exchange);
     } else if (query->err == ERR_NONE) {
         answer(exchange);
     } else {
@@ -329,6 +386,8 @@ static void begin(struct exchange *exchange)
     exchange->step = 0;
     exchange->memory = NULL;
     exchange->slow_logged = exchange->peer_gone = false;
+    exchange->settled = exchange->answered = false;
+    exchange->key.bytes = NULL;
     exchange->violations.arena = exchange->arena;
     exchange->violations.count = 0;
     memset(&exchange->request, 0, sizeof exchange->request);
@@ -386,7 +445,7 @@ void exchange_abandon(struct exchange *exchange)
 static void log_slow(struct exchange *exchange, int64_t elapsed_us)
 {
     struct request_entry entry = {.statement = -1};
-    char name[96];
+    char name[ROUTE_NAME_SIZE];
 
     if (exchange->entry >= 0)
         entry = slot_of(exchange)->entries[exchange->entry];

@@ -34,6 +34,8 @@ struct app {
     /* Checks an access token and fills the principal. NULL when no route needs one. */
     enum err (*authenticate)(
         struct app *app, const char *token, size_t length, struct principal *principal);
+    /* SHA-256. -1 when the library fails. NULL when no route may be repeated. */
+    int (*digest)(const void *bytes, size_t length, uint8_t digest[32]);
     void *service; /* what handlers need (the api floor knows its type) */
 };
 
@@ -48,7 +50,12 @@ struct exchange {
     struct value parameters[EXCHANGE_VALUES]; /* of the query string, by the route's table */
     struct value values[EXCHANGE_VALUES];     /* of the body, by the route's table */
     struct violations violations;
-    const char *detail; /* more about the error that a handler returns; NULL: the table's */
+    const char *detail;   /* more about the error that a handler returns; NULL: the table's */
+    struct text key;      /* Idempotency-Key; bytes is NULL: none */
+    uint8_t *fingerprint; /* of what the key stands for */
+    bool settled;         /* the reply is made and stored, or failed with `err` */
+    bool answered;        /* what is asked for is the answer of the first time */
+    enum err err;
     struct query query;
     struct reply reply;
     int step;     /* the handler's own: how often it was called again */

@@ -134,6 +134,7 @@ enum err request_read(struct request *request, const struct fastcgi *fastcgi, st
     request->accept = param(fastcgi, arena, "HTTP_ACCEPT");
     request->if_match = param(fastcgi, arena, "HTTP_IF_MATCH");
     request->if_none_match = param(fastcgi, arena, "HTTP_IF_NONE_MATCH");
+    request->idempotency_key = param(fastcgi, arena, "HTTP_IDEMPOTENCY_KEY");
     request->user_agent = take_text(param(fastcgi, arena, "HTTP_USER_AGENT"));
     return take_target(request, arena, uri == NULL ? "" : uri);
 }

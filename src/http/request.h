@@ -25,6 +25,7 @@ struct request {
     const char *accept;
     const char *if_match;
     const char *if_none_match;
+    const char *idempotency_key;
     const char *user_agent; /* NULL also when it is not text */
     struct fastcgi_body body;
 };

@@ -58,6 +58,7 @@ struct route {
     const char *scope; /* that an API key needs; NULL: none will do */
     bool step_up;      /* the person must have proved who it is within session.step_up_s */
     bool negotiates;   /* the handler looks at Accept itself */
+    bool repeats;      /* an Idempotency-Key is taken; the handlers make one query */
     handler *check;    /* more about the body than its fields can say; adds violations */
 };
 
@@ -72,7 +73,7 @@ struct route_table {
     size_t count;
 };
 
-enum { ROUTE_ALLOW_SIZE = 64 };
+enum { ROUTE_ALLOW_SIZE = 64, ROUTE_NAME_SIZE = 96 };
 
 struct route_match {
     const struct route *route;    /* NULL: none */

@@ -49,6 +49,8 @@ const struct counter_info *counter_info(enum counter counter)
             "Connections to the database that were lost."},
         [COUNTER_OUTCOMES_UNKNOWN] = {"outcomes_unknown_total",
             "Writes whose answer was lost with the connection."},
+        [COUNTER_REQUESTS_REPEATED] = {"requests_repeated_total",
+            "Requests answered as the first time, by their Idempotency-Key."},
         [COUNTER_TOKENS_VERIFIED] = {"tokens_verified_total",
             "Signatures of access tokens verified."},
         [COUNTER_TOKENS_CACHED] = {"tokens_cached_total",

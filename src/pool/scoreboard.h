@@ -57,8 +57,9 @@ enum counter {
     COUNTER_DATABASE_FAILURES, /* attempts that failed */
     COUNTER_DATABASE_LOST,     /* connections lost while in use or idle */
     COUNTER_OUTCOMES_UNKNOWN,
-    COUNTER_TOKENS_VERIFIED, /* signatures checked */
-    COUNTER_TOKENS_CACHED,   /* signatures found in the cache */
+    COUNTER_REQUESTS_REPEATED, /* by their Idempotency-Key: the stored answer was sent */
+    COUNTER_TOKENS_VERIFIED,   /* signatures checked */
+    COUNTER_TOKENS_CACHED,     /* signatures found in the cache */
     COUNTER_TOKENS_REFUSED,
     COUNTER_KEY_LOOKUPS,    /* of a kid that is not known, in the directory of public keys */
     COUNTER_HASHES,         /* passwords hashed */

@@ -64,8 +64,9 @@ subtest methods => sub {
 };
 
 subtest parameters => sub {
-    my %wanted = (api => $corpus->{if_sent}, auth => {%{$corpus->{if_sent}}, %{$corpus->{auth_if_sent}}});
-    my @all    = (values %{$wanted{auth}}, @{$corpus->{never}}, 'Content-Type: application/json');
+    my %wanted = map { $_ => {%{$corpus->{if_sent}}, %{$corpus->{"${_}_if_sent"}}} } qw(api auth);
+    my %sent   = map { %$_ } values %wanted;
+    my @all    = (values %sent, @{$corpus->{never}}, 'Content-Type: application/json');
     for my $row (['/v1/pets', 'api'], map { [$_, 'auth'] } '/v1/auth/login', '/v1/me', '/v1/me/x', '/.well-known/jwks.json') {
         my ($path, $pool) = @$row;
         my $bare = $nginx->plain(GET => $path)->{json};

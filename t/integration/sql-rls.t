@@ -78,6 +78,32 @@ subtest 'changing the pets of others' => sub {
     is try($api, $ada, q{delete from pets.pet_history}),                                   '42501', 'nor deleted';
 };
 
+subtest 'answers that are stored under a key' => sub {
+    my $insert = q{insert into pets.idempotency_key (account_id, key, fingerprint, route, status, version, body) values ($1, 'k', sha256('x'), 'POST /', 201, 1, 'b')};
+    my $read   = 'select account_id from pets.idempotency_key';
+    for my $owner ($ann, $ben) {
+        as($api, $owner, sub ($dbh) { $dbh->do($insert, undef, $owner->{id}) });
+    }
+    is try($api, $ann,  $insert, $ben->{id}),                  '42501', 'nobody stores one for another';
+    is try($api, $ada,  $insert, $ben->{id}),                  '42501', 'an ADMIN neither';
+    is try($api, undef, $insert, $ben->{id}),                  '42501', 'nor who is nobody';
+    for my $person ($ann, $ben) {
+        is_deeply as($api, $person, sub ($dbh) { column($dbh, $read) }), [$person->{id}], "$person->{email} sees his own";
+    }
+    is_deeply as($api, $ada, sub ($dbh) { column($dbh, $read) }), [], 'an ADMIN sees none but his own';
+    is_deeply column($api, $read), [],                         'without an identity none is seen';
+    is try($_->[0], $_->[1], $read), '42501', "and not by $_->[2]" for [$auth, $ann, 'pets_auth'], [$ops, undef, 'pets_ops'];
+    is try($api, $ann, q{update pets.idempotency_key set body = 'x'}), 0, 'what is stored is not changed within its day';
+    is try($api, $ann, q{delete from pets.idempotency_key}),   '42501', 'nor deleted';
+    $super->do(q{update pets.idempotency_key set created_at = now() - interval '24 hours'});
+    is try($api, $ann, q{update pets.idempotency_key set body = 'x'}), 1, 'one\'s own may be replaced after it';
+    is try($api, $ann, q{update pets.idempotency_key set account_id = $1}, $ben->{id}), '42501', 'but not given away';
+    is try($api, $ann, q{insert into pets.idempotency_key (account_id, key, fingerprint, route, status, version, body, created_at) values ($1, 'k2', sha256('x'), 'POST /', 201, 1, 'b', now())}, $ann->{id}), '42501', 'nor does anybody choose the time';
+    is try($ops, undef, 'select pets.prune_idempotency_keys(9)'), 1, 'the operator\'s tool prunes';
+    is $super->selectrow_array('select count(*) from pets.idempotency_key'), 2, 'nothing that is not 25 hours old';
+    is try($api, $ann, 'select pets.prune_idempotency_keys(9)'), '42501', 'and nobody else';
+};
+
 subtest 'accounts, credentials and sessions' => sub {
     my %read = map { $_ => "select " . ($_ eq 'credential' ? 'account_id' : 'id') . " from pets.$_" } qw(account credential session);
     for my $table (sort keys %read) {

@@ -92,6 +92,10 @@ my @tampering = (
     ['alter function pets.keep_admin() security invoker',          'last_admin', 'alter function pets.keep_admin() security definer'],
     ['grant update (email) on pets.account to pets_ops',           'operator', 'revoke update (email) on pets.account from pets_ops'],
     ['drop policy ops_update on pets.session',                     'operator', 'create policy ops_update on pets.session for update to pets_ops using (revoked_at is null) with check (revoked_at is not null)'],
+    ['grant update (created_at), delete on pets.idempotency_key to pets_api', 'idempotency', 'revoke delete on pets.idempotency_key from pets_api'],
+    ['grant select (key) on pets.idempotency_key to pets_auth',    'idempotency', 'revoke select (key) on pets.idempotency_key from pets_auth'],
+    ['alter function pets.prune_idempotency_keys(integer) security invoker', 'idempotency', 'alter function pets.prune_idempotency_keys(integer) security definer'],
+    ['drop index pets.idempotency_key_created_at_idx',             'idempotency', 'create index idempotency_key_created_at_idx on pets.idempotency_key (created_at); alter table pets.idempotency_key owner to pets_owner'],
 );
 
 subtest 'verify scripts can fail' => sub {
