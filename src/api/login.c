@@ -3,7 +3,7 @@
  * a session, let it wait for the second factor, or record the failure. Each step happens for every
  * login: an address that nobody has costs the same hash and the same number of round trips as a
  * wrong password, and gets the same answer. So does a password that nobody can have, since it is
- * empty or too long. Before all that, a place in the queue of the hashing thread and room for one
+ * empty or too long. Before all that, a place in the queue of the hashing process and room for one
  * more failure are taken; who gets neither costs no hash.
  */
 #include "api/login.h"

@@ -39,14 +39,14 @@ static inline struct service *service_of(const struct exchange *exchange)
 }
 
 /*
- * Takes a place in the queue of the hashing thread, before anything else is done for a request that
- * will want a hash; ERR_OVERLOADED when there is none. The job is zeroed and in the arena; the
+ * Takes a place in the queue of the hashing process, before anything else is done for a request
+ * that will want a hash; ERR_OVERLOADED when there is none. The job is zeroed and in the arena; the
  * place is given back with the arena, if not before.
  */
 enum err service_reserve(struct exchange *exchange, struct hash_job *job);
 
 /*
- * Hands a job to the hashing thread and waits for it; the handler is called again. The job is in
+ * Hands a job to the hashing process and waits for it; the handler is called again. The job is in
  * the arena, with its kind, password and hash set (hash_job_init, hash_job_expect).
  * `exchange->memory` may be anything.
  */

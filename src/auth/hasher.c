@@ -1,32 +1,51 @@
 /*
- * hasher.c: a fixed array of slots and three lists through it: free, waiting, finished. One mutex
- * guards the lists; the password of a slot belongs to the loop until it is queued and to the thread
- * from then on. The thread hashes without the mutex, so the loop never waits for more than the move
- * of a pointer. A job that is cancelled while it runs cannot be stopped: its slot is orphaned, and
- * free again when it is done. The thread waits for its permit before it takes a job, so what is
- * cancelled meanwhile costs nothing.
+ * hasher.c: a fixed array of slots and two lists through it, free and waiting, all the loop's own;
+ * and one piece of shared memory with the job that is being done. A byte on a socket hands it over,
+ * a byte comes back when it is done, and its end tells either side that the other is gone. The
+ * process takes its permit when it has a job, and looks then whether the job is still wanted. A job
+ * that is cancelled later cannot be stopped: its slot is orphaned, and free again when it is done.
+ *
+ * It is a process and not a thread because of the scheduler: Linux shares the processors out
+ * between sessions first (autogroups, sched(7)) and looks at a nice value only within one. A nice
+ * thread of a pool would be the equal of all of PostgreSQL.
  */
 #include "auth/hasher.h"
 #include "base/log.h"
 #include "pool/permits.h"
 
-#include <pthread.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 /*
- * Of the thread, the highest there is. With SCHED_IDLE it would get nothing at all while all
- * processors are busy, and nobody could log in then.
+ * Beside others that use up all processors a group of GROUP_NICENESS gets a third of what one of
+ * them gets: with much less, or with SCHED_IDLE, nobody could log in then.
  */
-enum { NICENESS = 19 };
+enum { NICENESS = 19, GROUP_NICENESS = 5, TURN_NS = 100000, GROUP_PAUSE_MS = 100, DEATHS_MAX = 3 };
 
 struct hash_slot {
     struct hash_slot *next;
-    struct hash_job *job; /* the loop's; NULL: cancelled */
-    bool submitted;       /* the loop's; it was only reserved before */
+    struct hash_job *job; /* NULL: cancelled */
+    bool submitted;       /* it was only reserved before */
     enum hash_kind kind;
     const struct pepper *pepper;
+    size_t length;
+    char password[PASSWORD_MAX];
+    char hash[PASSWORD_HASH_SIZE];
+};
+
+/* Shared. The loop's until a byte was sent, the process's until a byte comes back. */
+struct work {
+    atomic_bool cancelled; /* may be set at any time */
+    enum hash_kind kind;
+    const struct pepper *pepper; /* older than the process, which has a copy at the same address */
     size_t length;
     char password[PASSWORD_MAX];
     char hash[PASSWORD_HASH_SIZE];
@@ -39,24 +58,22 @@ struct list {
 };
 
 struct hasher {
-    struct watch watch; /* of event_fd; the loop's */
-    int event_fd;       /* something is finished */
+    struct watch watch; /* our end of the socket */
     struct loop *loop;
     struct slot *scoreboard; /* of the worker */
     const struct pepper *pepper;
     int cost;
     int permits_fd;
     int permits; /* at most so many processes hash at once */
-    size_t slot_count;
-    size_t pending; /* slots that are not free; the loop's */
+    pid_t process;
+    int deaths; /* of processes, since one last answered */
+    struct work *work;
+    struct hash_slot *running; /* whose job is in `work`; NULL: none */
+    struct list waiting;
     struct hash_slot *free;
     char dummy[PASSWORD_HASH_SIZE];
-    pthread_t thread;
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t wake;
-    struct list waiting;
-    struct list finished;
-    bool stop;
+    size_t slot_count;
+    size_t pending; /* slots that are not free */
     struct hash_slot slots[];
 };
 
@@ -82,18 +99,16 @@ static struct hash_slot *list_take(struct list *list)
     return slot;
 }
 
-/* Whether it was there. */
-static bool list_remove(struct list *list, struct hash_slot *slot)
+/* It is there. */
+static void list_remove(struct list *list, struct hash_slot *slot)
 {
-    for (struct hash_slot **at = &list->first; *at != NULL; at = &(*at)->next) {
-        if (*at != slot)
-            continue;
-        *at = slot->next;
-        if (list->end == &slot->next)
-            list->end = at;
-        return true;
-    }
-    return false;
+    struct hash_slot **at = &list->first;
+
+    while (*at != slot)
+        at = &(*at)->next;
+    *at = slot->next;
+    if (list->end == &slot->next)
+        list->end = at;
 }
 
 static void set_pending(struct hasher *hasher, size_t pending)
@@ -114,122 +129,231 @@ static void slot_release(struct hasher *hasher, struct hash_slot *slot)
     set_pending(hasher, hasher->pending - 1);
 }
 
-/* --- the thread --- */
+/* --- the process --- */
 
-static void work(const struct hasher *hasher, struct hash_slot *slot)
+static void work_one(const struct hasher *hasher)
 {
-    if (slot->kind == HASH_VERIFY) {
-        slot->good = password_verify(slot->pepper, slot->password, slot->length, slot->hash);
-        if (!slot->good)
-            password_even_out(slot->pepper, slot->hash, hasher->cost);
-    } else {
-        slot->good = password_hash(hasher->pepper, slot->password, slot->length, hasher->cost,
-                         slot->hash) == 0;
-    }
-    explicit_bzero(slot->password, sizeof slot->password);
-}
+    struct work *work = hasher->work;
 
-/* With a permit: hashes the first that waits, if it still does. */
-static void work_one(struct hasher *hasher)
-{
-    const uint64_t one = 1;
-    struct hash_slot *slot;
-
-    pthread_mutex_lock(&hasher->mutex);
-    slot = hasher->stop ? NULL : list_take(&hasher->waiting);
-    pthread_mutex_unlock(&hasher->mutex);
-    if (slot == NULL)
-        return;
     atomic_store(&hasher->scoreboard->hashing, 1);
-    work(hasher, slot);
-    atomic_store(&hasher->scoreboard->hashing, 0);
-    pthread_mutex_lock(&hasher->mutex);
-    list_append(&hasher->finished, slot);
-    pthread_mutex_unlock(&hasher->mutex);
-    if (write(hasher->event_fd, &one, sizeof one) != (ssize_t)sizeof one)
-        abort(); /* only a programming error can make an eventfd refuse */
-}
-
-/* False: there will be none. */
-static bool wait_for_job(struct hasher *hasher)
-{
-    bool stop;
-
-    pthread_mutex_lock(&hasher->mutex);
-    while (!hasher->stop && hasher->waiting.first == NULL)
-        pthread_cond_wait(&hasher->wake, &hasher->mutex);
-    stop = hasher->stop;
-    pthread_mutex_unlock(&hasher->mutex);
-    return !stop;
-}
-
-static void *run(void *argument)
-{
-    struct hasher *hasher = argument;
-    int permit;
-
-    setpriority(PRIO_PROCESS, (id_t)gettid(), NICENESS);
-    while (wait_for_job(hasher)) {
-        permit = permits_take(hasher->permits_fd, hasher->permits);
-        work_one(hasher);
-        permits_give(hasher->permits_fd, permit);
+    if (work->kind == HASH_VERIFY) {
+        work->good = password_verify(work->pepper, work->password, work->length, work->hash);
+        if (!work->good)
+            password_even_out(work->pepper, work->hash, hasher->cost);
+    } else {
+        work->good = password_hash(hasher->pepper, work->password, work->length, hasher->cost,
+                         work->hash) == 0;
     }
-    return NULL;
+    atomic_store(&hasher->scoreboard->hashing, 0);
+}
+
+/* Nobody who wakes up waits for the end of a long turn: the shortest that can be had. */
+static void be_nice(void)
+{
+    /* struct sched_attr, whose header cannot be had together with libc's <sched.h>. */
+    const struct {
+        uint32_t size;
+        uint32_t policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns;
+        uint64_t deadline_ns;
+        uint64_t period_ns;
+    } attributes = {
+        .size = sizeof attributes, .policy = SCHED_OTHER, .nice = NICENESS, .runtime_ns = TURN_NS};
+
+    if (syscall(SYS_sched_setattr, 0, &attributes, 0) != 0)
+        setpriority(PRIO_PROCESS, 0, NICENESS);
+}
+
+/*
+ * A session of its own, whose share of the processors can be set with what is returned; -1 where
+ * there are no autogroups, and the nice value is what counts. Only who may be dumped may open that,
+ * so for this moment the process may; whoever could use it can read the pepper from its file.
+ */
+static int lead_group(void)
+{
+    int dumpable = prctl(PR_GET_DUMPABLE);
+    int group;
+
+    setsid();
+    prctl(PR_SET_DUMPABLE, 1);
+    group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+    prctl(PR_SET_DUMPABLE, dumpable);
+    return group;
+}
+
+/* The kernel lets all processes together do it ten times a second; a job does not wait for it. */
+static int be_a_nice_group(int group, int fd)
+{
+    struct pollfd job = {.fd = fd, .events = POLLIN};
+
+    while (group != -1) {
+        if (dprintf(group, "%d", GROUP_NICENESS) > 0 || errno != EAGAIN) {
+            close(group);
+            group = -1;
+        } else if (poll(&job, 1, GROUP_PAUSE_MS) != 0) {
+            break;
+        }
+    }
+    return group;
+}
+
+/* Listeners, connections and the lifeline are the worker's. */
+static void close_others(int a, int b)
+{
+    const unsigned low = (unsigned)MIN(a, b);
+    const unsigned high = (unsigned)MAX(a, b);
+
+    close_range(high + 1, ~0U, 0);
+    if (low + 1 < high)
+        close_range(low + 1, high - 1, 0);
+    if (low > STDERR_FILENO + 1)
+        close_range(STDERR_FILENO + 1, low - 1, 0);
+}
+
+_Noreturn static void run(const struct hasher *hasher, int fd)
+{
+    struct work *work = hasher->work;
+    int group;
+    int permit;
+    char byte;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "petsd-hasher");
+    close_others(fd, hasher->permits_fd);
+    be_nice();
+    group = lead_group();
+    for (;;) {
+        group = be_a_nice_group(group, fd);
+        if (recv(fd, &byte, 1, 0) != 1)
+            break;
+        permit = permits_take(hasher->permits_fd, hasher->permits);
+        if (!atomic_load(&work->cancelled))
+            work_one(hasher);
+        permits_give(hasher->permits_fd, permit);
+        if (send(fd, &byte, 1, MSG_NOSIGNAL) != 1)
+            break;
+    }
+    _exit(0);
+}
+
+/* With all signals blocked in it. 0, or -1 with errno. */
+static int start(struct hasher *hasher)
+{
+    sigset_t all;
+    sigset_t before;
+    int pair[2];
+    int error;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+        return -1;
+    hasher->watch.fd = pair[0];
+    if (loop_add(hasher->loop, &hasher->watch, EPOLLIN) == -1)
+        goto err1;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    hasher->process = fork();
+    if (hasher->process == 0)
+        run(hasher, pair[1]);
+    error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (hasher->process == -1)
+        goto err2;
+    close(pair[1]);
+    return 0;
+err2:
+    loop_remove(hasher->loop, &hasher->watch);
+    errno = error;
+err1:
+    close(pair[0]);
+    close(pair[1]);
+    return -1;
+}
+
+static void stop(struct hasher *hasher)
+{
+    loop_remove(hasher->loop, &hasher->watch);
+    close(hasher->watch.fd);
+    kill(hasher->process, SIGKILL);
+    waitpid(hasher->process, NULL, 0);
+    atomic_store(&hasher->scoreboard->hashing, 0);
 }
 
 /* --- the loop --- */
 
-static void answer(struct hasher *hasher, struct hash_slot *slot)
+static void hand_over(struct hasher *hasher)
 {
-    struct hash_job *job = slot->job;
+    (void)!send(hasher->watch.fd, "", 1, MSG_NOSIGNAL); /* who is gone is found gone by the watch */
+}
 
+static void next_job(struct hasher *hasher)
+{
+    struct hash_slot *slot = hasher->running == NULL ? list_take(&hasher->waiting) : NULL;
+    struct work *work = hasher->work;
+
+    if (slot == NULL)
+        return;
+    hasher->running = slot;
+    atomic_store(&work->cancelled, false);
+    work->kind = slot->kind;
+    work->pepper = slot->pepper;
+    work->length = slot->length;
+    memcpy(work->password, slot->password, slot->length);
+    memcpy(work->hash, slot->hash, sizeof work->hash);
+    explicit_bzero(slot->password, slot->length);
+    hand_over(hasher);
+}
+
+/* The next one is begun before the caller of this one is told: that may take a while. */
+static void finish(struct hasher *hasher)
+{
+    struct hash_slot *slot = hasher->running;
+    struct hash_job *job = slot->job;
+    bool good = hasher->work->good;
+
+    explicit_bzero(hasher->work->password, slot->length);
     if (job != NULL) {
         job->slot = NULL;
-        job->matched = slot->kind == HASH_VERIFY && slot->good;
-        job->failed = slot->kind == HASH_MAKE && !slot->good;
-        if (slot->kind == HASH_MAKE && slot->good)
-            memcpy(job->hash, slot->hash, sizeof job->hash);
+        job->matched = slot->kind == HASH_VERIFY && good;
+        job->failed = slot->kind == HASH_MAKE && !good;
+        if (slot->kind == HASH_MAKE && good)
+            memcpy(job->hash, hasher->work->hash, sizeof job->hash);
     }
+    hasher->running = NULL;
+    hasher->deaths = 0;
     slot_release(hasher, slot);
+    next_job(hasher);
     if (job != NULL)
         job->done(job);
 }
 
-static struct hash_slot *take_finished(struct hasher *hasher)
+/*
+ * Somebody killed the process, most likely for want of memory. Nobody need notice: another one does
+ * the job again. When that does not help, the worker is not worth keeping.
+ */
+static void revive(struct hasher *hasher)
 {
-    struct hash_slot *slot;
-
-    pthread_mutex_lock(&hasher->mutex);
-    slot = list_take(&hasher->finished);
-    pthread_mutex_unlock(&hasher->mutex);
-    return slot;
+    log_event(LEVEL_ERROR, "hasher_died", log_int("process", hasher->process));
+    stop(hasher);
+    if (++hasher->deaths > DEATHS_MAX || start(hasher) != 0)
+        _exit(WORKER_EXIT_FAILED);
+    if (hasher->running != NULL)
+        hand_over(hasher);
 }
 
-static void on_finished(struct watch *watch, uint32_t events)
+static void on_ready(struct watch *watch, uint32_t events)
 {
     struct hasher *hasher = container_of(watch, struct hasher, watch);
-    struct hash_slot *slot;
-    uint64_t count;
+    char byte;
+    ssize_t got = recv(watch->fd, &byte, 1, MSG_DONTWAIT);
 
     (void)events;
-    if (read(hasher->event_fd, &count, sizeof count) == -1 && errno != EAGAIN && errno != EINTR)
-        log_event(LEVEL_ERROR, "hasher_failed", log_errno(errno));
-    while ((slot = take_finished(hasher)) != NULL)
-        answer(hasher, slot);
-}
-
-/* The signals of a worker are the loop's, SIGALRM above all. Returns an error number. */
-static int start_thread(struct hasher *hasher)
-{
-    sigset_t all;
-    sigset_t before;
-    int error;
-
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&hasher->thread, NULL, run, hasher);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return error;
+    if (got == 1)
+        finish(hasher);
+    else if (got == 0 || (errno != EAGAIN && errno != EINTR))
+        revive(hasher);
 }
 
 static struct hasher *allocate(const struct worker *worker)
@@ -245,41 +369,41 @@ static struct hasher *allocate(const struct worker *worker)
     hasher->permits_fd = worker->permits_fd;
     hasher->permits = config->password.hash_slots;
     hasher->cost = config->password.bcrypt_cost;
-    hasher->watch.ready = on_finished;
+    hasher->watch.ready = on_ready;
     hasher->slot_count = hasher->pending = slots;
     for (size_t i = slots; i > 0; i--)
         slot_release(hasher, &hasher->slots[i - 1]);
     list_init(&hasher->waiting);
-    list_init(&hasher->finished);
-    pthread_mutex_init(&hasher->mutex, NULL);
-    pthread_cond_init(&hasher->wake, NULL);
     return hasher;
+}
+
+static void release(struct hasher *hasher)
+{
+    explicit_bzero(hasher->slots, hasher->slot_count * sizeof hasher->slots[0]);
+    free(hasher);
 }
 
 struct hasher *hasher_new(const struct worker *worker, const struct pepper *pepper)
 {
     struct hasher *hasher = allocate(worker);
-    int error;
+    int error = EINVAL;
 
     hasher->pepper = pepper;
-    hasher->event_fd = hasher->watch.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (hasher->event_fd == -1)
+    if (password_dummy(hasher->cost, hasher->dummy) == -1)
         goto err1;
-    if (password_dummy(hasher->cost, hasher->dummy) == -1) {
-        errno = EINVAL;
-        goto err2;
-    }
-    if (loop_add(hasher->loop, &hasher->watch, EPOLLIN) == -1)
-        goto err2;
-    error = start_thread(hasher);
-    if (error == 0)
+    hasher->work =
+        mmap(NULL, sizeof *hasher->work, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    error = errno;
+    if (hasher->work == MAP_FAILED)
+        goto err1;
+    madvise(hasher->work, sizeof *hasher->work, MADV_DONTDUMP);
+    if (start(hasher) == 0)
         return hasher;
-    errno = error;
-    loop_remove(hasher->loop, &hasher->watch);
-err2:
-    close(hasher->event_fd);
+    error = errno;
+    munmap(hasher->work, sizeof *hasher->work);
 err1:
-    free(hasher);
+    release(hasher);
+    errno = error;
     return NULL;
 }
 
@@ -287,17 +411,10 @@ void hasher_free(struct hasher *hasher)
 {
     if (hasher == NULL)
         return;
-    pthread_mutex_lock(&hasher->mutex);
-    hasher->stop = true;
-    pthread_cond_signal(&hasher->wake);
-    pthread_mutex_unlock(&hasher->mutex);
-    pthread_join(hasher->thread, NULL);
-    loop_remove(hasher->loop, &hasher->watch);
-    close(hasher->event_fd);
-    pthread_cond_destroy(&hasher->wake);
-    pthread_mutex_destroy(&hasher->mutex);
-    explicit_bzero(hasher->slots, hasher->slot_count * sizeof hasher->slots[0]);
-    free(hasher);
+    stop(hasher);
+    explicit_bzero(hasher->work, sizeof *hasher->work);
+    munmap(hasher->work, sizeof *hasher->work);
+    release(hasher);
 }
 
 int hasher_reserve(struct hasher *hasher, struct hash_job *job)
@@ -328,27 +445,26 @@ int hasher_submit(struct hasher *hasher, struct hash_job *job)
     if (job->kind == HASH_VERIFY)
         memcpy(slot->hash, job->hash, sizeof slot->hash);
     job->matched = job->failed = false;
-    pthread_mutex_lock(&hasher->mutex);
     list_append(&hasher->waiting, slot);
-    pthread_cond_signal(&hasher->wake);
-    pthread_mutex_unlock(&hasher->mutex);
+    next_job(hasher);
     return 0;
 }
 
 void hasher_cancel(struct hasher *hasher, struct hash_job *job)
 {
     struct hash_slot *slot = job->slot;
-    bool idle;
 
     if (slot == NULL)
         return;
     job->slot = NULL;
     slot->job = NULL;
-    pthread_mutex_lock(&hasher->mutex);
-    idle = !slot->submitted || list_remove(&hasher->waiting, slot);
-    pthread_mutex_unlock(&hasher->mutex);
-    if (idle)
+    if (slot == hasher->running) {
+        atomic_store(&hasher->work->cancelled, true);
+    } else {
+        if (slot->submitted)
+            list_remove(&hasher->waiting, slot);
         slot_release(hasher, slot);
+    }
 }
 
 size_t hasher_pending(const struct hasher *hasher)

@@ -1,12 +1,12 @@
 /*
- * hasher.h: the hashing thread of a worker, the only thread in the program. bcrypt takes a quarter
- * of a second; here it stalls nobody. Jobs run one at a time in the order they came; each is
- * answered on the loop's own thread. The queue is bounded: a flood of logins is refused at once
- * instead of waiting. Over the whole pool at most password.hash_slots are hashed at once, and at a
- * low priority, so that whoever else is on the machine finds it free.
+ * hasher.h: the hashing process of a worker. bcrypt takes a quarter of a second; here it stalls
+ * nobody. Jobs run one at a time in the order they came; each is answered by the loop. The queue is
+ * bounded: a flood of logins is refused at once instead of waiting. Over the whole pool at most
+ * password.hash_slots are hashed at once, and at a low priority, in a session (setsid(2)) of
+ * their own, so that whoever else is on the machine finds it free.
  *
- * The password and the hash are copied at submission and the copies wiped after use: the thread
- * never touches memory of the request.
+ * The password and the hash are copied at submission and the copies wiped after use: the process
+ * never touches a request. When it dies, another one takes its place and does its job again.
  */
 #ifndef AUTH_HASHER_H
 #define AUTH_HASHER_H
@@ -24,13 +24,14 @@ struct hash_job {
     enum hash_kind kind;
     const char *password; /* read by hasher_submit only: wipe it at once, if you like */
     size_t length;        /* at most PASSWORD_MAX */
-    /* HASH_VERIFY: what the hash was made with; borrowed for the hasher's life. NULL: its own. */
+    /* HASH_VERIFY: what the hash was made with; older than the hasher, and borrowed for its life.
+     * NULL: its own. */
     const struct pepper *pepper;
     /* HASH_VERIFY: in. HASH_MAKE: out. */
     char hash[PASSWORD_HASH_SIZE];
     bool matched; /* out, HASH_VERIFY */
     bool failed;  /* out, HASH_MAKE: no hash could be made */
-    /* Called on the thread of the loop. May submit, and may free the job. */
+    /* Called by the loop. May submit, and may free the job. */
     void (*done)(struct hash_job *job);
     void *context;          /* the caller's */
     struct hash_slot *slot; /* private; NULL when it has no place in the queue */
@@ -43,15 +44,15 @@ void hash_job_expect(struct hash_job *job, const char *hash, size_t length);
 void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *password, size_t length);
 
 /*
- * Starts the thread, with all signals blocked in it. Uses password.bcrypt_cost, hash_queue and
- * hash_slots; borrows the pepper, which new hashes are made with, and the worker's loop, permits
- * and slot. NULL with errno. Caller frees.
+ * Starts the process, with all signals blocked in it; it keeps none of the caller's descriptors.
+ * Uses password.bcrypt_cost, hash_queue and hash_slots; borrows the pepper, which new hashes are
+ * made with, and the worker's loop, permits and slot. NULL with errno. Caller frees.
  */
 struct hasher *hasher_new(const struct worker *worker, const struct pepper *pepper);
 
 /*
- * Waits for the job that runs, drops those that wait (without `done`), ends the thread. A worker
- * that drains keeps its loop going until its requests are answered; then nothing is left here.
+ * Drops all jobs (without `done`), ends the process. A worker that drains keeps its loop going
+ * until its requests are answered; then nothing is left here.
  */
 void hasher_free(struct hasher *hasher);
 

@@ -124,7 +124,7 @@ struct slot {
     _Atomic uint32_t active;         /* requests in flight */
     _Atomic uint32_t queued;         /* of these, waiting for a database connection */
     _Atomic uint32_t database_ready; /* database connections ready or busy */
-    _Atomic uint32_t hashing;        /* 1 while a password is being hashed; the thread's */
+    _Atomic uint32_t hashing;        /* 1 while a password is being hashed; the hasher's */
     _Atomic uint32_t hash_pending;   /* passwords in hand: that one, and those that wait */
     _Atomic uint32_t sequence;       /* odd while entries are being written */
     _Atomic uint32_t used;           /* one bit for each entry in use */

@@ -1,6 +1,6 @@
 /*
- * auth_hasher.c: the hashing thread under a real loop: order, bounds, cancelling, leaving. The cost
- * is the lowest (a millisecond), except where a job must be caught while it runs.
+ * auth_hasher.c: the hashing process under a real loop: order, bounds, cancelling, dying, leaving.
+ * The cost is the lowest (a millisecond), except where a job must be caught while it runs.
  */
 #include "auth/hasher.h"
 #include "pool/permits.h"
@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -212,38 +213,132 @@ START_TEST(waits_for_a_permit)
         ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), 0);
     usleep(50000);
     ck_assert_uint_eq(board->slot[0].hashing, 0);
-    hasher_cancel(hasher, &jobs[0]);
-    ck_assert_uint_eq(hasher_pending(hasher), 1);
+    hasher_cancel(hasher, &jobs[0]); /* costs nobody a hash, but keeps its place until then */
+    ck_assert_uint_eq(hasher_pending(hasher), 2);
     kill(child, SIGKILL);
     ck_assert_int_eq(waitpid(child, NULL, 0), child);
     wait_for(1);
     ck_assert_ptr_eq(order[0], &jobs[1]);
+    ck_assert_uint_eq(hasher_pending(hasher), 0);
     ck_assert_uint_eq(board->slot[0].hashing, 0);
 }
 END_TEST
 
+/* The only child of this process. */
+static pid_t process_of_hasher(void)
+{
+    DIR *processes = opendir("/proc");
+    struct dirent *entry;
+    pid_t found = 0;
+
+    while ((entry = readdir(processes)) != NULL) {
+        char name[64];
+        FILE *file;
+        int parent = 0;
+
+        snprintf(name, sizeof name, "/proc/%.20s/stat", entry->d_name);
+        if (strspn(entry->d_name, "0123456789") == 0 || (file = fopen(name, "r")) == NULL)
+            continue;
+        if (fscanf(file, "%*d (%*[^)]) %*c %d", &parent) == 1 && parent == getpid())
+            found = (pid_t)strtol(entry->d_name, NULL, 10);
+        fclose(file);
+    }
+    closedir(processes);
+    ck_assert_int_gt(found, 0);
+    return found;
+}
+
+static size_t descriptors_of(pid_t process)
+{
+    char name[64];
+    struct dirent *entry;
+    size_t count = 0;
+    DIR *descriptors;
+
+    snprintf(name, sizeof name, "/proc/%d/fd", process);
+    descriptors = opendir(name);
+    ck_assert(descriptors != NULL);
+    while ((entry = readdir(descriptors)) != NULL)
+        count += entry->d_name[0] != '.';
+    closedir(descriptors);
+    return count;
+}
+
+/*
+ * A low priority, in a session of its own and, where the kernel shares the processors out
+ * between sessions, of that session; and nothing of this process's is open in it but the permits
+ * and the socket.
+ */
 START_TEST(gives_way)
 {
     struct hash_job job = make("a long enough password");
-    bool found = false;
-    char path_of[64];
-    struct dirent *entry;
-    DIR *threads;
+    int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    char name[64];
+    char group[64] = "";
+    pid_t process;
+    FILE *file;
 
     open_hasher(4);
     ck_assert_int_eq(hasher_submit(hasher, &job), 0);
     wait_for(1);
-    snprintf(path_of, sizeof path_of, "/proc/%d/task", getpid());
-    threads = opendir(path_of);
-    while ((entry = readdir(threads)) != NULL) {
-        int thread = (int)strtol(entry->d_name, NULL, 10);
-
-        if (thread > 0 && thread != getpid())
-            found = found || getpriority(PRIO_PROCESS, (id_t)thread) >= 10;
+    process = process_of_hasher();
+    ck_assert_int_eq(getpriority(PRIO_PROCESS, (id_t)process), 19);
+    ck_assert_int_eq(getsid(process), process);
+    snprintf(name, sizeof name, "/proc/%d/autogroup", process);
+    while ((file = fopen(name, "r")) != NULL && fgets(group, sizeof group, file) != NULL &&
+           strstr(group, " nice 5\n") == NULL) {
+        fclose(
+            file); /* it is let write ten times a second, with all others; the test has a limit */
+        usleep(10000);
     }
-    closedir(threads);
-    ck_assert(found);
+    if (file != NULL)
+        fclose(file);
+    ck_assert_uint_eq(descriptors_of(process), 3 + 2);
     ck_assert_int_lt(getpriority(PRIO_PROCESS, 0), 10);
+    close(other);
+}
+END_TEST
+
+/* Killed while it hashes, it has a successor, and no job is lost. */
+START_TEST(dies)
+{
+    struct hash_job jobs[3];
+
+    open_hasher(11);
+    for (size_t i = 0; i < countof(jobs); i++) {
+        jobs[i] = make("a long enough password");
+        ck_assert_int_eq(hasher_submit(hasher, &jobs[i]), 0);
+    }
+    while (atomic_load(&board->slot[0].hashing) == 0)
+        usleep(200);
+    kill(process_of_hasher(), SIGKILL);
+    wait_for(3);
+    for (size_t i = 0; i < countof(jobs); i++) {
+        ck_assert_ptr_eq(order[i], &jobs[i]);
+        ck_assert(!jobs[i].failed);
+    }
+}
+END_TEST
+
+START_TEST(dies_idle)
+{
+    struct hash_job job = make("a long enough password");
+    struct hash_job wrong;
+
+    open_hasher(4);
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    wait_for(1);
+    answered = 0;
+    again();
+    kill(process_of_hasher(), SIGKILL);
+    job.kind = HASH_VERIFY;
+    wrong = job;
+    wrong.password = "another long password";
+    ck_assert_int_eq(hasher_submit(hasher, &job), 0);
+    ck_assert_int_eq(hasher_submit(hasher, &wrong), 0);
+    wait_for(2);
+    ck_assert(job.matched);
+    ck_assert(!wrong.matched);
 }
 END_TEST
 
@@ -363,7 +458,7 @@ START_TEST(submit_from_done)
 }
 END_TEST
 
-/* Freed with one running and others waiting: joins, calls nobody, leaks nothing. */
+/* Freed with one running and others waiting: ends it, calls nobody, leaks nothing. */
 START_TEST(free_while_busy)
 {
     struct hash_job jobs[3];
@@ -380,7 +475,7 @@ START_TEST(free_while_busy)
 }
 END_TEST
 
-/* Signals of the process are for the thread of the loop. */
+/* Blocking the signals of the hasher changes nothing here. */
 START_TEST(signals_are_blocked)
 {
     sigset_t before;
@@ -430,6 +525,8 @@ int main(void)
     tcase_add_test(tests, reserved_places);
     tcase_add_test(tests, waits_for_a_permit);
     tcase_add_test(tests, gives_way);
+    tcase_add_test(tests, dies);
+    tcase_add_test(tests, dies_idle);
     tcase_add_test(tests, too_long);
     tcase_add_test(tests, cancel_waiting);
     tcase_add_test(tests, cancel_running);
