@@ -14,6 +14,7 @@ STATEMENTS = \
 	sql/statements/api_key_create.sql \
 	sql/statements/api_key_list.sql \
 	sql/statements/api_key_revoke.sql \
+	sql/statements/audit_refusal.sql \
 	sql/statements/credential_own.sql \
 	sql/statements/credential_rehash.sql \
 	sql/statements/email_verify.sql \

@@ -114,11 +114,11 @@ static enum err take_api_key(const char *text, size_t length, struct principal *
 {
     struct api_key key;
 
+    principal->key = true;
     if (!api_key_parse(text, length, &key))
         return ERR_TOKEN_INVALID;
     principal->account = key.account;
     principal->session = key.id;
-    principal->key = true;
     memcpy(principal->key_hash, key.hash, sizeof principal->key_hash);
     explicit_bzero(&key, sizeof key);
     return ERR_NONE;

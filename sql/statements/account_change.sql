@@ -37,7 +37,7 @@ ended as (
 ),
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)
-  select case when $2::text is not null then 'authz_role_change'
+  select case when $2::text is not null then 'authz_change'
               when $3::text = 'active' then 'user_enabled' else 'user_disabled' end,
          'account', c.id, 'success',
          jsonb_strip_nulls(jsonb_build_object(

@@ -5,11 +5,13 @@
 -- writes: yes
 --
 -- Without an identity. The role is the default, USER; the pool could not choose
--- another. Fails with 23505 on account_email_key when the address is taken.
+-- another. No row, and nothing written: the address is taken. (An error would put the
+-- address into the log of PostgreSQL.) account_email_key serves it.
 
 with opened as (
   insert into pets.account (id, email, display_name)
   values ($1::uuid, $2::text, $3::text)
+  on conflict (email_key) do nothing
   returning id, email, display_name, role, state, created_at, updated_at, version
 ),
 secured as (

@@ -20,8 +20,9 @@ linked as (
 ),
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)
-  select 'authn_password_reset_link', 'account', id, 'success',
-         jsonb_build_object('operator', $5::text, 'reason', $6::text)
+  select 'authn_token_created', 'account', id, 'success',
+         jsonb_build_object('operator', $5::text, 'reason', $6::text,
+                            'entitlement', 'password_reset')
   from target
 )
 select expires_at

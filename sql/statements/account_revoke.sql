@@ -29,9 +29,9 @@ counted as materialized (
 ),
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)
-  select 'session_revoked', 'account', $1::uuid, 'success',
-         jsonb_build_object('operator', $2::text, 'reason', $3::text, 'sessions', sessions,
-                            'api_keys', api_keys)
+  select 'session_expired', 'account', $1::uuid, 'success',
+         jsonb_build_object('operator', $2::text, 'reason', $3::text, 'cause', 'revoked',
+                            'sessions', sessions, 'api_keys', api_keys)
   from counted
 )
 select sessions, api_keys

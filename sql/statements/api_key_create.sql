@@ -22,8 +22,8 @@ with made as (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select $2::uuid, 'authn_key_created', 'api_key', id, 'success', $7::text, $8::inet,
-         jsonb_build_object('scopes', scopes, 'expires_at', expires_at)
+  select $2::uuid, 'authn_token_created', 'api_key', id, 'success', $7::text, $8::inet,
+         jsonb_build_object('entitlement', array_to_string(scopes, ' '), 'expires_at', expires_at)
   from made
 )
 select id, name, scopes, created_at, expires_at, last_used_at

@@ -19,7 +19,7 @@ with ended as (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select $2::uuid, 'authn_key_revoked', 'api_key', id, 'success', $3::text, $4::inet
+  select $2::uuid, 'authn_token_revoked', 'api_key', id, 'success', $3::text, $4::inet
   from ended
 )
 select id

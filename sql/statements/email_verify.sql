@@ -30,11 +30,12 @@ secured as (
 ),
 audited as (
   insert into pets.audit_event
-    (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select id, 'user_created', 'account', id, 'success', $2::text, $3::inet
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select id, 'user_created', 'account', id, 'success', $2::text, $3::inet, null
   from opened
   union all
-  select null, 'authn_link_fail', 'registration', null, 'failure', $2::text, $3::inet
+  select null, 'authn_token_fail', 'registration', null, 'failure', $2::text, $3::inet,
+         jsonb_build_object('kind', 'verify_email')
   where not exists (select from opened)
 )
 select id, email, display_name, role, state, created_at, updated_at, version

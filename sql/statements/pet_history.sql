@@ -20,8 +20,9 @@ with page as materialized (
 ),
 audited as (
   insert into pets.audit_event
-    (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select $2::uuid, 'pet_history_read', 'pet', $1::uuid, 'success', $5::text, $6::inet
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select $2::uuid, 'authz_admin', 'pet', $1::uuid, 'success', $5::text, $6::inet,
+         jsonb_build_object('event', 'pet_history_read')
   where exists (select from page where owner_id <> $2::uuid)
 )
 select version, action, actor_id, changed_at, old, new

@@ -21,9 +21,9 @@
 with audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select $1::uuid, 'pet_list', 'account', $2::uuid, 'success', $7::text, $8::inet,
-         jsonb_build_object('limit', $6::int4 - 1, 'before', $3::uuid, 'species', $4::text,
-                            'q', $5::text)
+  select $1::uuid, 'authz_admin', 'account', $2::uuid, 'success', $7::text, $8::inet,
+         jsonb_build_object('event', 'pet_list', 'limit', $6::int4 - 1, 'before', $3::uuid,
+                            'species', $4::text, 'searched', $5::text is not null)
   where current_setting('pets.role', true) = 'ADMIN'
     and $2::uuid is distinct from $1::uuid
 )

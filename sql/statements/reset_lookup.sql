@@ -22,8 +22,9 @@ with found as materialized (
 ),
 audited as (
   insert into pets.audit_event
-    (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select null, 'authn_link_fail', 'reset_link', null, 'failure', $2::text, $3::inet
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select null, 'authn_token_fail', 'reset_link', null, 'failure', $2::text, $3::inet,
+         jsonb_build_object('kind', 'reset_password')
   where not exists (select from found)
 )
 select email, display_name, mfa

@@ -1,6 +1,6 @@
 -- session_close: End the caller's session, the others, or all.
 -- pool: auth
--- params: own uuid, session_id uuid, scope text, reason text, request_id text, address inet
+-- params: own uuid, session_id uuid, scope text, cause text, request_id text, address inet
 -- columns: id uuid
 -- writes: yes
 --
@@ -21,7 +21,7 @@ audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
   select $1::uuid, 'session_expired', 'session', id, 'success', $5::text, $6::inet,
-         jsonb_build_object('reason', $4::text)
+         jsonb_build_object('cause', $4::text)
   from closed
 )
 select id

@@ -17,8 +17,8 @@ with ended as (
 ),
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)
-  select 'session_revoked', 'session', id, 'success',
-         jsonb_build_object('operator', $2::text, 'reason', $3::text)
+  select 'session_expired', 'session', id, 'success',
+         jsonb_build_object('operator', $2::text, 'reason', $3::text, 'cause', 'revoked')
   from ended
 )
 select id, account_id

@@ -1,7 +1,7 @@
 -- users_change: Change name, role or state of an account, if it has an expected version.
 -- pool: auth
 -- params: id uuid, own uuid, if_versions int4[], display_name text, role text, state text, reason text, request_id text, address inet
--- columns: matched bool, id uuid, email text, display_name text, role text, state text, created_at timestamptz, updated_at timestamptz, version int4
+-- columns: matched bool, id uuid, email text, display_name text, role text, state text, created_at timestamptz, updated_at timestamptz, version int4, updated bool, role_changed bool, state_changed bool
 -- writes: yes
 --
 -- After enter, for an ADMIN. Null leaves a field as it is. No row: no such account.
@@ -39,25 +39,33 @@ ended as (
     and revoked_at is null
     and expires_at > now()
 ),
+news as materialized (
+  select c.id, c.version, t.role as old_role, c.role, t.state as old_state, c.state,
+         c.display_name <> t.display_name or (c.role = t.role and c.state = t.state) as updated,
+         c.role <> t.role as role_changed, c.state <> t.state as state_changed
+  from changed c
+  join target t on t.id = c.id
+),
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
   select $2::uuid, e.action, 'account', c.id, 'success', $8::text, $9::inet,
          jsonb_build_object('reason', $7::text) || e.detail
-  from changed c
-  join target t on t.id = c.id
+  from news c
   cross join lateral (values
-    ('user_updated', c.display_name <> t.display_name or (c.role = t.role and c.state = t.state),
-     jsonb_build_object('version', c.version)),
-    ('authz_role_change', c.role <> t.role, jsonb_build_object('old', t.role, 'new', c.role)),
-    (case c.state when 'active' then 'user_enabled' else 'user_disabled' end, c.state <> t.state,
-     jsonb_build_object('old', t.state, 'new', c.state))
+    ('user_updated', c.updated, jsonb_build_object('version', c.version)),
+    ('authz_change', c.role_changed, jsonb_build_object('old', c.old_role, 'new', c.role)),
+    (case c.state when 'active' then 'user_enabled' else 'user_disabled' end, c.state_changed,
+     jsonb_build_object('old', c.old_state, 'new', c.state))
   ) as e (action, happened, detail)
   where e.happened
 )
-select true as matched, id, email, display_name, role, state, created_at, updated_at, version
-from changed
+select true as matched, c.id, c.email, c.display_name, c.role, c.state, c.created_at, c.updated_at,
+       c.version, t.updated, t.role_changed, t.state_changed
+from changed c
+join news t on t.id = c.id
 union all
-select false, id, email, display_name, role, state, created_at, updated_at, version
+select false, id, email, display_name, role, state, created_at, updated_at, version, false, false,
+       false
 from target
 where not exists (select from changed)

@@ -13,8 +13,9 @@ with found as materialized (
 ),
 audited as (
   insert into pets.audit_event
-    (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select $2::uuid, 'user_read', 'account', id, 'success', $3::text, $4::inet
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  select $2::uuid, 'authz_admin', 'account', id, 'success', $3::text, $4::inet,
+         jsonb_build_object('event', 'user_read')
   from found
 )
 select id, email, display_name, role, state, created_at, updated_at, version

@@ -12,9 +12,10 @@
 with audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, outcome, request_id, address, detail)
-  values ($1::uuid, 'user_list', 'account', 'success', $7::text, $8::inet,
-          jsonb_build_object('limit', $6::int4 - 1, 'before', $2::uuid, 'role', $3::text,
-                             'state', $4::text, 'searched', $5::text is not null))
+  values ($1::uuid, 'authz_admin', 'account', 'success', $7::text, $8::inet,
+          jsonb_build_object('event', 'user_list', 'limit', $6::int4 - 1, 'before', $2::uuid,
+                             'role', $3::text, 'state', $4::text,
+                             'searched', $5::text is not null))
 )
 select id, email, display_name, role, state, created_at, updated_at, version
 from pets.account

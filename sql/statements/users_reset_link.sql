@@ -21,8 +21,8 @@ linked as (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select $2::uuid, 'authn_password_reset_link', 'account', id, 'success', $7::text, $8::inet,
-         jsonb_build_object('reason', $6::text)
+  select $2::uuid, 'authn_token_created', 'account', id, 'success', $7::text, $8::inet,
+         jsonb_build_object('reason', $6::text, 'entitlement', 'password_reset')
   from target
 )
 select expires_at

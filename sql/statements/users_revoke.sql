@@ -36,8 +36,9 @@ counted as materialized (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select $2::uuid, 'session_revoked', 'account', id, 'success', $4::text, $5::inet,
-         jsonb_build_object('reason', $3::text, 'sessions', sessions, 'api_keys', api_keys)
+  select $2::uuid, 'session_expired', 'account', id, 'success', $4::text, $5::inet,
+         jsonb_build_object('reason', $3::text, 'cause', 'revoked', 'sessions', sessions,
+                            'api_keys', api_keys)
   from counted
 )
 select id, sessions, api_keys

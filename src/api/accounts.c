@@ -136,7 +136,7 @@ enum err accounts_registered(struct exchange *exchange)
     if (exchange->step == 2)
         return insert_account(exchange);
     if (!service_of(exchange)->config->mail.mode)
-        return created(exchange);
+        return exchange->query.rows.count == 0 ? ERR_EMAIL_TAKEN : created(exchange);
     log_event(LEVEL_INFO, "user_registration_requested",
         log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
     service_accepted(exchange);

@@ -33,15 +33,27 @@ static const struct field key_fields[] = {
     {"last_used_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
 };
 
-static void log_key(const struct exchange *exchange, bool made, const struct uuid *key)
+static void log_key(const struct exchange *exchange, const struct uuid *key, const char *scope)
 {
     char account[UUID_SIZE], id[UUID_SIZE];
 
     uuid_format(&exchange->principal.account, account);
     uuid_format(key, id);
-    log_event(LEVEL_INFO, made ? "authn_key_created" : "authn_key_revoked",
+    log_event(LEVEL_INFO, scope != NULL ? "authn_token_created" : "authn_token_revoked",
         log_str("request_id", exchange->request.id), log_str("account_id", account),
-        log_str("api_key_id", id));
+        log_str("api_key_id", id), log_str(scope == NULL ? NULL : "entitlement", scope));
+}
+
+/* The scopes with blanks between, as the audit record has them. */
+static const char *scope_text(struct exchange *exchange)
+{
+    const struct value *value = &exchange->values[F_SCOPES];
+    const char *text = "";
+
+    for (size_t i = 0; i < value->count; i++)
+        text = arena_format(exchange->arena, "%s%s%.*s", text, i == 0 ? "" : " ",
+            (int)value->texts[i].length, value->texts[i].bytes);
+    return text;
 }
 
 /* --- making one --- */
@@ -86,7 +98,7 @@ enum err api_keys_created(struct exchange *exchange)
     json_key(json, "api_key");
     fields_render(key_fields, countof(key_fields), &exchange->query.rows, 0, 0, json);
     json_close_object(json);
-    log_key(exchange, true, &key->id);
+    log_key(exchange, &key->id, scope_text(exchange));
     return ERR_NONE;
 }
 
@@ -130,7 +142,7 @@ enum err api_keys_revoked(struct exchange *exchange)
 {
     if (exchange->query.rows.count == 0)
         return ERR_NOT_FOUND;
-    log_key(exchange, false, &exchange->id);
+    log_key(exchange, &exchange->id, NULL);
     exchange->reply.status = 204;
     return ERR_NONE;
 }

@@ -39,8 +39,10 @@ enum err login_factor_ask(struct exchange *exchange)
 
     if (err != ERR_NONE)
         return err;
-    if (!challenge_parse(&second->challenge, token->bytes, token->length))
+    if (!challenge_parse(&second->challenge, token->bytes, token->length)) {
+        service_token_refused(exchange, "mfa_token");
         return ERR_MFA_TOKEN_INVALID;
+    }
     exchange->memory = second;
     query = exchange_query(exchange, STATEMENT_LOGIN_CHALLENGE_TRY);
     query_bytes(query, second->challenge.hash, sizeof second->challenge.hash);

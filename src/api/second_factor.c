@@ -104,7 +104,7 @@ struct codes {
 };
 
 /* Ten new ones; NULL when a library fails. */
-static const struct codes *make_codes(struct exchange *exchange)
+static struct codes *make_codes(struct exchange *exchange)
 {
     struct codes *codes = arena_alloc(exchange->arena, sizeof *codes);
 
@@ -114,7 +114,6 @@ static const struct codes *make_codes(struct exchange *exchange)
                 codes->hashes[i]) != 0)
             return NULL;
     }
-    exchange->memory = codes;
     return codes;
 }
 
@@ -138,11 +137,12 @@ static void put_codes(struct json_out *json, const struct codes *codes)
 
 enum err second_factor_renew_codes(struct exchange *exchange)
 {
-    const struct codes *codes = make_codes(exchange);
+    struct codes *codes = make_codes(exchange);
     struct query *query;
 
     if (codes == NULL)
         return ERR_INTERNAL;
+    exchange->memory = codes;
     query = exchange_query(exchange, STATEMENT_RECOVERY_CODES_RENEW);
     query_uuid(query, &exchange->principal.account);
     bind_hashes(query, codes);
@@ -169,18 +169,31 @@ enum err second_factor_codes_renewed(struct exchange *exchange)
 
 /* --- confirming --- */
 
+struct confirmation {
+    const struct codes *codes;
+    enum err err; /* the answer, when the code was refused */
+};
+
 enum err second_factor_confirm(struct exchange *exchange)
 {
     struct query *query = exchange_query(exchange, STATEMENT_TOTP_TRY);
 
+    exchange->memory = arena_zalloc(exchange->arena, sizeof(struct confirmation));
     query_uuid(query, &exchange->principal.account);
     query_bool(query, false);
     return ERR_NONE;
 }
 
-static enum err check_first_code(struct exchange *exchange)
+/* The refusal is recorded, then told. */
+static enum err refuse(
+    struct exchange *exchange, struct confirmation *confirmation, enum err err, const char *reason)
 {
-    const struct codes *codes;
+    confirmation->err = err == ERR_INVALID_CODE ? service_wrong_code(exchange, "/code") : err;
+    return service_record_failure(exchange, &exchange->principal.account, reason);
+}
+
+static enum err check_first_code(struct exchange *exchange, struct confirmation *confirmation)
+{
     struct factor_accepted accepted;
     const char *reason;
     struct query *query;
@@ -192,35 +205,37 @@ static enum err check_first_code(struct exchange *exchange)
     exchange->detail = NULL;
     err = service_check_code(exchange, &exchange->principal.account, 0,
         &exchange->values[F_CODE].text, &accepted, &reason);
-    if (err == ERR_INVALID_CODE)
-        return service_wrong_code(exchange, "/code");
+    if (reason != NULL)
+        return refuse(exchange, confirmation, err, reason);
     if (err != ERR_NONE)
         return err;
-    codes = make_codes(exchange);
-    if (codes == NULL)
+    confirmation->codes = make_codes(exchange);
+    if (confirmation->codes == NULL)
         return ERR_INTERNAL;
     query = exchange_query(exchange, STATEMENT_TOTP_CONFIRM);
     query_uuid(query, &exchange->principal.account);
     query_uuid(query, &exchange->principal.session);
     query_int8(query, accepted.step);
-    bind_hashes(query, codes);
+    bind_hashes(query, confirmation->codes);
     service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;
 }
 
-static enum err confirmed(struct exchange *exchange)
+static enum err confirmed(struct exchange *exchange, const struct confirmation *confirmation)
 {
     const struct rows *rows = &exchange->query.rows;
     struct json_out *json = &exchange->reply.json;
 
+    if (confirmation->err != ERR_NONE)
+        return confirmation->err;
     if (rows->count != 1)
         return ERR_SECOND_FACTOR_ENROLLED;
     json_open_object(json);
     json_key(json, "confirmed_at");
     json_put_timestamp(json, rows_timestamp(rows, 0, 0));
-    put_codes(json, exchange->memory);
+    put_codes(json, confirmation->codes);
     json_close_object(json);
     service_log_user_updated(exchange, &exchange->principal.account, "second_factor", "enrolled");
     return ERR_NONE;
@@ -228,7 +243,10 @@ static enum err confirmed(struct exchange *exchange)
 
 enum err second_factor_confirm_next(struct exchange *exchange)
 {
-    return exchange->step == 1 ? check_first_code(exchange) : confirmed(exchange);
+    struct confirmation *confirmation = exchange->memory;
+
+    return exchange->step == 1 ? check_first_code(exchange, confirmation)
+                               : confirmed(exchange, confirmation);
 }
 
 /* --- removing --- */

@@ -121,9 +121,14 @@ void service_accepted(struct exchange *exchange)
     json_close_object(json);
 }
 
-enum err service_link_refused(const struct exchange *exchange, const char *purpose)
+void service_token_refused(const struct exchange *exchange, const char *kind)
 {
-    log_event(LEVEL_WARNING, "authn_link_fail", log_str("request_id", exchange->request.id),
-        log_str("purpose", purpose), log_str("address", exchange->request.address));
+    log_event(LEVEL_WARNING, "authn_token_fail", log_str("request_id", exchange->request.id),
+        log_str("kind", kind), log_str("address", exchange->request.address));
+}
+
+enum err service_link_refused(const struct exchange *exchange, const char *kind)
+{
+    service_token_refused(exchange, kind);
     return ERR_LINK_INVALID;
 }

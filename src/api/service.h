@@ -76,8 +76,11 @@ void service_bind_mail(const struct exchange *exchange, struct query *query);
 /* Fills the reply with 202: whatever comes of it is told by mail, and to the address alone. */
 void service_accepted(struct exchange *exchange);
 
-/* A link that is not good: logs it; returns ERR_LINK_INVALID. */
-enum err service_link_refused(const struct exchange *exchange, const char *purpose);
+/* Logs that a token of this kind (refresh_token, mfa_token) is not good. */
+void service_token_refused(const struct exchange *exchange, const char *kind);
+
+/* The same for that of a link (verify_email, reset_password); returns ERR_LINK_INVALID. */
+enum err service_link_refused(const struct exchange *exchange, const char *kind);
 
 /* --- second factors: service_factor.c --- */
 

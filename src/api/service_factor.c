@@ -33,7 +33,7 @@ static enum err unreadable(
     char text[UUID_SIZE];
 
     uuid_format(account, text);
-    log_event(LEVEL_ERROR, "second_factor_unreadable", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_ERROR, "crypt_decrypt_fail", log_str("request_id", exchange->request.id),
         log_str("account_id", text),
         log_str("reason", result == FACTOR_UNKNOWN_KEY ? "unknown_key" : "broken"));
     return ERR_INTERNAL;
@@ -102,13 +102,17 @@ enum err service_record_failure(
     struct exchange *exchange, const struct uuid *account, const char *reason)
 {
     struct query *query = exchange_query(exchange, STATEMENT_LOGIN_FAILED);
+    char text[UUID_SIZE];
 
+    if (account != NULL)
+        uuid_format(account, text);
     query_uuid(query, account);
     query_string(query, reason);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     log_event(LEVEL_WARNING, "authn_login_fail", log_str("request_id", exchange->request.id),
-        log_str("reason", reason), log_str("address", exchange->request.address));
+        log_str("account_id", account == NULL ? NULL : text), log_str("reason", reason),
+        log_str("address", exchange->request.address));
     return ERR_NONE;
 }
 

@@ -21,6 +21,12 @@ enum { COLUMN_VERDICT, COLUMN_ACCOUNT, COLUMN_EXPIRES_IN };
 
 static const char not_good[] = "The refresh token is not, or no longer, good: log in again.";
 
+static enum err refuse(const struct exchange *exchange)
+{
+    service_token_refused(exchange, "refresh_token");
+    return ERR_SESSION_ENDED;
+}
+
 enum err sessions_refresh(struct exchange *exchange)
 {
     const struct service *service = service_of(exchange);
@@ -32,7 +38,7 @@ enum err sessions_refresh(struct exchange *exchange)
 
     exchange->detail = not_good;
     if (!refresh_parse(&service->refresh_key, text->bytes, text->length, given, &genuine))
-        return ERR_SESSION_ENDED;
+        return refuse(exchange);
     if (refresh_make(
             &service->refresh_key, &given->session, given->generation + 1, &grant->refresh) != 0)
         return ERR_INTERNAL;
@@ -70,11 +76,13 @@ enum err sessions_refreshed(struct exchange *exchange)
 
     if (rows->count != 1)
         return ERR_INTERNAL;
-    if (rows_is(rows, 0, COLUMN_VERDICT, "reused"))
+    if (rows_is(rows, 0, COLUMN_VERDICT, "reused")) {
         log_reuse(exchange, grant);
+        return ERR_SESSION_ENDED;
+    }
     if (!rows_is(rows, 0, COLUMN_VERDICT, "rotated") &&
         !rows_is(rows, 0, COLUMN_VERDICT, "repeated"))
-        return ERR_SESSION_ENDED;
+        return refuse(exchange);
     exchange->detail = NULL;
     grant->account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
     grant->refresh_expires_in = rows_int4(rows, 0, COLUMN_EXPIRES_IN);
@@ -123,26 +131,26 @@ enum err sessions_listed(struct exchange *exchange)
 /* --- ending them --- */
 
 static enum err close_sessions(
-    struct exchange *exchange, const struct uuid *session, const char *scope, const char *reason)
+    struct exchange *exchange, const struct uuid *session, const char *scope, const char *cause)
 {
     struct query *query = exchange_query(exchange, STATEMENT_SESSION_CLOSE);
 
     query_uuid(query, &exchange->principal.account);
     query_uuid(query, session);
     query_string(query, scope);
-    query_string(query, reason);
+    query_string(query, cause);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;
 }
 
-static void log_closed(const struct exchange *exchange, const char *reason)
+static void log_closed(const struct exchange *exchange, const char *cause)
 {
     char account[UUID_SIZE];
 
     uuid_format(&exchange->principal.account, account);
     log_event(LEVEL_INFO, "session_expired", log_str("request_id", exchange->request.id),
-        log_str("account_id", account), log_str("reason", reason),
+        log_str("account_id", account), log_str("cause", cause),
         log_int("sessions", exchange->query.rows.count));
 }
 

@@ -64,15 +64,17 @@ static void bind_given(const struct value *value, struct query *query)
         query_null(query);
 }
 
-static void log_user(const struct exchange *exchange, bool revoked)
+/* One of the events that the audit record has, too; `what` says more about it, or is NULL. */
+static void log_user(
+    const struct exchange *exchange, const char *event, const char *what, const char *value)
 {
     char actor[UUID_SIZE], target[UUID_SIZE];
 
     uuid_format(&exchange->principal.account, actor);
     uuid_format(&exchange->id, target);
-    log_event(LEVEL_WARNING, revoked ? "session_revoked" : "user_updated",
-        log_str("request_id", exchange->request.id), log_str("account_id", actor),
-        log_str("target_id", target), log_str("address", exchange->request.address));
+    log_event(LEVEL_WARNING, event, log_str("request_id", exchange->request.id),
+        log_str("account_id", actor), log_str("target_id", target),
+        log_str("address", exchange->request.address), log_str(what, value));
 }
 
 /* --- looking --- */
@@ -167,6 +169,25 @@ enum err users_change(struct exchange *exchange)
     return ERR_NONE;
 }
 
+/* Columns of users_change, behind the account. */
+enum { COLUMN_STATE = 5, COLUMN_UPDATED = 9, COLUMN_ROLE_CHANGED, COLUMN_STATE_CHANGED };
+
+static void log_changes(const struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+
+    if (rows_bool(rows, 0, COLUMN_UPDATED))
+        log_user(exchange, "user_updated", NULL, NULL);
+    if (rows_bool(rows, 0, COLUMN_ROLE_CHANGED))
+        log_user(exchange, "authz_change", NULL, NULL);
+    if (!rows_bool(rows, 0, COLUMN_STATE_CHANGED))
+        return;
+    if (rows_is(rows, 0, COLUMN_STATE, "active"))
+        log_user(exchange, "user_enabled", NULL, NULL);
+    else
+        log_user(exchange, "user_disabled", NULL, NULL);
+}
+
 enum err users_changed(struct exchange *exchange)
 {
     const struct rows *rows = &exchange->query.rows;
@@ -175,7 +196,7 @@ enum err users_changed(struct exchange *exchange)
         return ERR_NOT_FOUND;
     if (!rows_bool(rows, 0, 0))
         return ERR_PRECONDITION_FAILED;
-    log_user(exchange, false);
+    log_changes(exchange);
     render_user(exchange, 1);
     return ERR_NONE;
 }
@@ -200,7 +221,7 @@ enum err users_revoked(struct exchange *exchange)
 
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    log_user(exchange, true);
+    log_user(exchange, "session_expired", "cause", "revoked");
     json_open_object(json);
     json_key(json, "sessions_ended");
     json_put_int(json, rows_int4(rows, 0, 1));
@@ -238,15 +259,10 @@ enum err users_reset_link_made(struct exchange *exchange)
     const struct rows *rows = &exchange->query.rows;
     const struct link *link = exchange->memory;
     struct json_out *json = &exchange->reply.json;
-    char actor[UUID_SIZE], target[UUID_SIZE];
 
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    uuid_format(&exchange->principal.account, actor);
-    uuid_format(&exchange->id, target);
-    log_event(LEVEL_WARNING, "authn_password_reset_link",
-        log_str("request_id", exchange->request.id), log_str("account_id", actor),
-        log_str("target_id", target), log_str("address", exchange->request.address));
+    log_user(exchange, "authn_token_created", "entitlement", "password_reset");
     exchange->reply.status = 201;
     json_open_object(json);
     json_key(json, "token");

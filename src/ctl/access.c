@@ -81,8 +81,13 @@ enum ctl_exit access_reset_link(struct ctl *ctl)
     query_string(query, ctl->option[CTL_REASON]);
     if (ctl_ask(ctl, query) != ERR_NONE)
         return ctl_complain(query->err);
-    if (query->rows.count == 0)
+    if (query->rows.count == 0) {
+        ctl_audit(ctl, &(struct ctl_event){.action = "authn_token_created",
+                           .target_type = "account",
+                           .target = &account.id,
+                           .outcome = "failure"});
         return ctl_fail("the account is not active");
+    }
     print_link(ctl, &link, rows_timestamp(&query->rows, 0, 0));
     explicit_bzero(&link, sizeof link);
     return CTL_DONE;

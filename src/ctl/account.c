@@ -18,7 +18,7 @@ enum ctl_exit account_find(struct ctl *ctl, const char *who, struct account *acc
     if (ctl_ask(ctl, query) != ERR_NONE)
         return ctl_complain(query->err);
     if (query->rows.count == 0)
-        return ctl_absent("there is no account %s", who);
+        return ctl_absent("there is no such account");
     account->found = query;
     account->id = *rows_uuid(&query->rows, 0, 0);
     return CTL_DONE;

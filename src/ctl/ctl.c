@@ -218,9 +218,19 @@ enum ctl_exit ctl_audit(struct ctl *ctl, const struct ctl_event *event)
     query_string(query, ctl_operator());
     query_string(query, ctl->option[CTL_REASON]);
     query_string(query, event->subject);
+    query_string(query, event->event);
     return ctl_ask(ctl, query) == ERR_NONE
                ? CTL_DONE
                : ctl_fail("this is not in the audit trail: %s", err_info(query->err)->title);
+}
+
+enum ctl_exit ctl_audit_look(struct ctl *ctl, const char *what, const struct uuid *account)
+{
+    return ctl_audit(ctl, &(struct ctl_event){.action = "authz_admin",
+                              .target_type = "account",
+                              .target = account,
+                              .outcome = "success",
+                              .event = what});
 }
 
 void ctl_close(struct ctl *ctl)

@@ -86,11 +86,12 @@ enum ctl_exit ctl_complain(enum err err);
 
 /* What an operator did, or could not do, for the record. */
 struct ctl_event {
-    const char *action; /* a word of the vocabulary: docs/manual.md, Audit */
+    const char *action; /* a word of the vocabulary: docs/manual.md, Security events */
     const char *target_type;
     const struct uuid *target; /* NULL: it has no UUID */
     const char *outcome;       /* "success" or "failure" */
     const char *subject;       /* what has no UUID, such as the kid of a key; NULL: none */
+    const char *event;         /* with authz_admin: what was looked at; NULL: none */
 };
 
 /*
@@ -98,6 +99,12 @@ struct ctl_event {
  * or has complained.
  */
 enum ctl_exit ctl_audit(struct ctl *ctl, const struct ctl_event *event);
+
+/*
+ * Records that the operator looks at an account (NULL: at many), as authz_admin; `what` is
+ * user_list, say. To be called before anything is shown, and what it does not record is not shown.
+ */
+enum ctl_exit ctl_audit_look(struct ctl *ctl, const char *what, const struct uuid *account);
 
 /* Ends the conversation and frees the configuration; harmless when there is none. */
 void ctl_close(struct ctl *ctl);

@@ -94,8 +94,8 @@ enum ctl_exit key_new(struct ctl *ctl)
         return code;
     if (generate_key(keyring.dir, ctl->config->token.public_keys_dir, kid, error, sizeof error) ==
         -1)
-        return record(ctl, "key_created", NULL, ctl_fail("%s", error));
-    code = record(ctl, "key_created", kid, CTL_DONE);
+        return record(ctl, "sensitive_create", NULL, ctl_fail("%s", error));
+    code = record(ctl, "sensitive_create", kid, CTL_DONE);
     return code == CTL_DONE ? print_kid(ctl, kid) : code;
 }
 
@@ -182,7 +182,7 @@ enum ctl_exit key_activate(struct ctl *ctl)
         code = ctl_connect_audit(ctl);
     if (code != CTL_DONE)
         return code;
-    code = record(ctl, "key_activated", key.kid, keyring_activate(&keyring, key.kid));
+    code = record(ctl, "sensitive_update", key.kid, keyring_activate(&keyring, key.kid));
     if (code == CTL_DONE)
         puts("Reload the auth pool now: until then the old key goes on signing.");
     return code;
@@ -206,7 +206,7 @@ enum ctl_exit key_retire(struct ctl *ctl)
         code = ctl_connect_audit(ctl);
     if (code != CTL_DONE)
         return code;
-    code = record(ctl, "key_retired", key.kid, keyring_remove(&keyring, key.kid));
+    code = record(ctl, "sensitive_delete", key.kid, keyring_remove(&keyring, key.kid));
     if (code == CTL_DONE)
         puts("Reload both pools: until then they know the key.");
     return code;

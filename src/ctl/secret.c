@@ -10,7 +10,7 @@ static enum ctl_exit make(struct ctl *ctl, const char *type)
 {
     const char *path = ctl->arguments[0];
     const char *slash = strrchr(path, '/');
-    struct ctl_event event = {.action = "secret_created",
+    struct ctl_event event = {.action = "sensitive_create",
         .target_type = type,
         .outcome = "success",
         .subject = slash == NULL ? path : slash + 1};

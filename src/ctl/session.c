@@ -33,6 +33,9 @@ enum ctl_exit session_list(struct ctl *ctl)
     query_bool(query, ctl->option[CTL_ALL] != NULL);
     if (ctl_ask(ctl, query) != ERR_NONE)
         return ctl_complain(query->err);
+    code = ctl_audit_look(ctl, "session_list", &account.id);
+    if (code != CTL_DONE)
+        return code;
     output = output_new(ctl, columns, countof(columns));
     output_rows(output, &query->rows);
     output_list(output);

@@ -90,9 +90,13 @@ static enum ctl_exit insert(struct ctl *ctl, const struct pepper *pepper, struct
     query_string(query, pepper_id(pepper));
     query_string(query, ctl_operator());
     query_string(query, ctl->option[CTL_REASON]);
-    if (ctl_ask(ctl, query) == ERR_EMAIL_TAKEN)
-        return ctl_fail("the e-mail address %s is taken", user->email);
-    return query->err == ERR_NONE ? CTL_DONE : ctl_complain(query->err);
+    if (ctl_ask(ctl, query) != ERR_NONE)
+        return ctl_complain(query->err);
+    if (query->rows.count == 1)
+        return CTL_DONE;
+    ctl_audit(ctl, &(struct ctl_event){
+                       .action = "user_created", .target_type = "account", .outcome = "failure"});
+    return ctl_fail("the e-mail address is taken");
 }
 
 static enum ctl_exit add(struct ctl *ctl, struct user *user)
@@ -209,6 +213,9 @@ enum ctl_exit user_list(struct ctl *ctl)
     query_string(query, ctl->count == 0 ? NULL : ctl->arguments[0]);
     if (ctl_ask(ctl, query) != ERR_NONE)
         return ctl_complain(query->err);
+    code = ctl_audit_look(ctl, "user_list", NULL);
+    if (code != CTL_DONE)
+        return code;
     output = output_new(ctl, columns, countof(columns));
     output_rows(output, &query->rows);
     output_list(output);
@@ -221,6 +228,8 @@ enum ctl_exit user_show(struct ctl *ctl)
     struct account account;
     enum ctl_exit code = account_find(ctl, ctl->arguments[0], &account);
 
+    if (code == CTL_DONE)
+        code = ctl_audit_look(ctl, "user_read", &account.id);
     if (code != CTL_DONE)
         return code;
     output_rows(output, &account.found->rows);
@@ -260,7 +269,7 @@ static enum ctl_exit change(
     if (ctl_ask(ctl, query) != ERR_NONE)
         return refused(ctl, &account, action, query->err);
     if (query->rows.count == 0)
-        return ctl_absent("there is no account %s any more", ctl->arguments[0]);
+        return ctl_absent("the account is gone");
     if (!rows_bool(&query->rows, 0, 0))
         fprintf(stderr, "petsctl: it was so already\n");
     return CTL_DONE;
@@ -272,7 +281,7 @@ enum ctl_exit user_role(struct ctl *ctl)
 
     if (strcmp(role, "USER") != 0 && strcmp(role, "ADMIN") != 0)
         return ctl_misuse("a role is USER or ADMIN");
-    return change(ctl, role, NULL, "authz_role_change");
+    return change(ctl, role, NULL, "authz_change");
 }
 
 enum ctl_exit user_disable(struct ctl *ctl)

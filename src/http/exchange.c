@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "http/idempotency.h"
 #include "http/precondition.h"
+#include "http/refusal.h"
 
 static struct slot *slot_of(const struct exchange *exchange)
 {
@@ -257,13 +258,42 @@ static enum err submit(struct exchange *exchange)
     return db_submit(exchange->app->db, query);
 }
 
+static void end_with(struct exchange *exchange, enum err err)
+{
+    exchange->state = EXCHANGE_RUNNING;
+    if (exchange->peer_gone)
+        finish_unanswered(exchange);
+    else
+        send_problem(exchange, err);
+}
+
+static void end_refused(struct exchange *exchange)
+{
+    refusal_end(exchange, exchange->refused);
+    end_with(exchange, exchange->refused);
+}
+
+/* A refusal is recorded before it is told, and also when nobody waits for the answer any more. */
+static void fail(struct exchange *exchange, enum err err)
+{
+    exchange->state = EXCHANGE_RUNNING;
+    if (exchange->refused != ERR_NONE || !refusal_begin(exchange, err)) {
+        end_with(exchange, err);
+        return;
+    }
+    exchange->refused = err;
+    exchange->state = EXCHANGE_QUERY;
+    if (submit(exchange) != ERR_NONE)
+        end_refused(exchange);
+}
+
 /* After each call of a handler: it failed, or asks for something, or has filled the reply. */
 static void advance(struct exchange *exchange, enum err err)
 {
     if (err == ERR_NONE && exchange->state == EXCHANGE_QUERY)
         err = submit(exchange);
     if (err != ERR_NONE)
-        send_problem(exchange, err);
+        fail(exchange, err);
     else if (exchange->state == EXCHANGE_RUNNING)
         send_reply(exchange);
 }
@@ -325,18 +355,18 @@ static void on_query_done(struct query *query)
 {
     struct exchange *exchange = query->owner;
 
-    if (exchange->peer_gone) {
+    if (exchange->refused != ERR_NONE)
+        end_refused(exchange);
+    else if (query->err != ERR_NONE && query->err != ERR_ANSWERED)
+        fail(exchange, query->err);
+    else if (exchange->peer_gone)
         finish_unanswered(exchange);
-    } else if (query->err == ERR_ANSWERED) {
+    else if (query->err == ERR_ANSWERED)
         on_answered_before(exchange);
-    } else if (query->err == ERR_NONE && exchange->settled) {
+    else if (exchange->settled)
         on_query_settled(exchange);
-    } else if (query->err == ERR_NONE) {
+    else
         answer(exchange);
-    } else {
-        exchange->state = EXCHANGE_RUNNING;
-        send_problem(exchange, query->err);
-    }
 }
 
 /* --- for handlers --- */
@@ -388,6 +418,7 @@ static void begin(struct exchange *exchange)
     exchange->slow_logged = exchange->peer_gone = false;
     exchange->settled = exchange->answered = false;
     exchange->key.bytes = NULL;
+    exchange->refused = ERR_NONE;
     exchange->violations.arena = exchange->arena;
     exchange->violations.count = 0;
     memset(&exchange->request, 0, sizeof exchange->request);
@@ -469,7 +500,12 @@ void exchange_check(struct exchange *exchange, int64_t now_us)
         elapsed_us > (int64_t)config->pool.slow_request_ms * 1000)
         log_slow(exchange, elapsed_us);
     if (elapsed_us > (int64_t)config->pool.request_timeout_ms * 1000) {
+        bool unknown = stop_waiting(exchange);
+
         slot_count(slot_of(exchange), COUNTER_REQUEST_TIMEOUTS);
-        send_problem(exchange, stop_waiting(exchange) ? ERR_OUTCOME_UNKNOWN : ERR_TIMED_OUT);
+        if (exchange->refused != ERR_NONE)
+            end_refused(exchange);
+        else
+            send_problem(exchange, unknown ? ERR_OUTCOME_UNKNOWN : ERR_TIMED_OUT);
     }
 }

@@ -58,8 +58,9 @@ struct exchange {
     enum err err;
     struct query query;
     struct reply reply;
-    int step;     /* the handler's own: how often it was called again */
-    void *memory; /* the handler's own, in the arena */
+    enum err refused; /* the answer, while a refusal is being recorded */
+    int step;         /* the handler's own: how often it was called again */
+    void *memory;     /* the handler's own, in the arena */
 
     /* What it waits for. */
     enum { EXCHANGE_IDLE, EXCHANGE_RUNNING, EXCHANGE_QUERY, EXCHANGE_WAIT } state;

@@ -8,6 +8,7 @@ libpets_a_SOURCES += \
 	src/http/json_out.c src/http/json_out.h \
 	src/http/page.c src/http/page.h \
 	src/http/precondition.c src/http/precondition.h \
+	src/http/refusal.c src/http/refusal.h \
 	src/http/reply.c src/http/reply.h \
 	src/http/request.c src/http/request.h \
 	src/http/route.c src/http/route.h \

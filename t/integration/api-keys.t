@@ -31,7 +31,7 @@ subtest 'making one' => sub {
     ok index($row->{text}, substr $reply->json->{key}, -20) < 0, 'and not itself';
     my ($entry) = grep { $_->{id} eq $made->{id} } $ann->get('/v1/me/api-keys')->json->{items}->@*;
     is_deeply $entry, $made, 'it is listed, without the key';
-    is $root->selectrow_array(q{select count(*) from pets.audit_event where action = 'authn_key_created' and target_id = ?}, undef, $made->{id}), 1, 'and in the record';
+    is $root->selectrow_array(q{select count(*) from pets.audit_event where action = 'authn_token_created' and target_id = ?}, undef, $made->{id}), 1, 'and in the record';
 
     for my $case (
         ['no name',           { name => undef },                       '/name'],

@@ -102,7 +102,7 @@ subtest 'links that are not good' => sub {
     is brief(reset_confirm($swap->{token}, $other)), '410 link_invalid', 'a link is good for what it was sent for';
     is verify($swap->{token})->status, 201, 'and that alone';
     is rows(q{select count(*) from pets.registration where email = 'late@example.org'}), 0, 'what is over is removed by those who come later';
-    cmp_ok rows(q{select count(*) from pets.audit_event where action = 'authn_link_fail' and outcome = 'failure'}), '>', 0, 'failures are in the record';
+    cmp_ok rows(q{select count(*) from pets.audit_event where action = 'authn_token_fail' and outcome = 'failure'}), '>', 0, 'failures are in the record';
 };
 
 subtest 'following a link many times at once' => sub {
@@ -300,7 +300,7 @@ subtest 'what is at rest, and in the logs' => sub {
         ok $text !~ /(?:ann|eve|nobody|free|many|late)\@example/i, substr($log, 1 + length $dir) . ': no address';
     }
     my $log = slurp($service->auth->log_file);
-    like $log, qr/"event":"$_"/, "$_ is logged" for qw(user_registration_requested user_created authn_password_reset_requested authn_password_change authn_link_fail);
+    like $log, qr/"event":"$_"/, "$_ is logged" for qw(user_registration_requested user_created authn_password_reset_requested authn_password_change authn_token_fail);
 };
 
 done_testing;

@@ -69,7 +69,7 @@ subtest 'reset-link' => sub {
     is $status, 0, 'made' or diag $err;
     my $link = JSON::PP->new->decode($out);
     like $link->{token}, qr/\Apl_[\w-]{43}\z/, 'a token';
-    event_ok 'authn_password_reset_link', $ann->id;
+    event_ok 'authn_token_created', $ann->id, entitlement => 'password_reset';
     my $confirm = sub { $client->post('/v1/auth/password-reset/confirm', { token => $link->{token}, password => 'what no operator has seen' })->status };
     is $confirm->(), 204, 'it sets another password';
     is $confirm->(), 410, 'once';

@@ -68,7 +68,7 @@ subtest 'the first one' => sub {
     like $out, qr/^Reload the auth pool now/, 'and says what is to be done';
     is readlink $link, "$first.pem", 'the link names it';
     is_deeply keys_now(), { $first => 'active nothing: activate another one' }, 'active';
-    is events(), "key_activated success $me yearly $first", 'recorded';
+    is events(), "sensitive_update success $me yearly $first", 'recorded';
     ($status, $out, $err) = petsctl('key', 'activate', $first, @why);
     is "$status $out$err", "0 petsctl: it was so already\n", 'again: nothing to do';
     is((($auth->check('-t'))[0]), 0, 'petsd accepts it');
@@ -84,7 +84,7 @@ subtest 'the second one' => sub {
     is sprintf('%04o', (stat "$private/$second.pem")[2] & 07777), '0600', 'its private half is private';
     ok -e "$public/$second.pub.pem", 'its public half is published';
     ok !-e "$private/$second.pub.pem", 'and nowhere else';
-    is events(), "key_created success $me yearly $second", 'recorded';
+    is events(), "sensitive_create success $me yearly $second", 'recorded';
     is_deeply keys_now(), { $first => 'active nothing: activate another one', $second => 'published wait activate' }, 'published';
     failed_ok 1, qr/too early/, 'key', 'activate', $second, @why;
     failed_ok 1, qr/has not been active/, 'key', 'retire', $second, @why;
@@ -95,7 +95,7 @@ subtest 'the second one' => sub {
     done_ok 'key', 'activate', $second, @why;
     is readlink $link, "$second.pem", 'it signs';
     is_deeply keys_now(), { $first => 'retired wait retire', $second => 'active nothing: activate another one' }, 'and the first one does not';
-    is events(), "key_activated success $me yearly $second", 'recorded';
+    is events(), "sensitive_update success $me yearly $second", 'recorded';
 };
 
 subtest 'back, and forth again' => sub {
@@ -115,7 +115,7 @@ subtest 'the end of the first one' => sub {
     like done_ok('key', 'retire', $first, @why), qr/^Reload both pools/, 'says what is to be done';
     is join(' ', grep { -e } "$public/$first.pub.pem", "$private/$first.pem", "$private/$first.stopped"), '', 'nothing is left of it';
     is_deeply keys_now(), { $second => 'active nothing: activate another one' }, 'one key is left';
-    is events(), "key_retired success $me yearly $first", 'recorded';
+    is events(), "sensitive_delete success $me yearly $first", 'recorded';
     failed_ok 3, qr/no such key/, 'key', $_, $first, @why for qw(activate retire);
     failed_ok 2, qr/not the id of a key/, 'key', $_, '../x', @why for qw(activate retire);
 };
@@ -134,7 +134,7 @@ subtest 'what is not as it should be' => sub {
     failed_ok 1, qr/0600/, 'key', 'activate', $kid, @why;
     chmod 0600, "$private/$kid.pem";
     is readlink $link, "$second.pem", 'nothing has changed';
-    is events(), join(', ', ("key_activated failure $me yearly $kid") x 3), 'each attempt is recorded';
+    is events(), join(', ', ("sensitive_update failure $me yearly $kid") x 3), 'each attempt is recorded';
     unlink $link;
     spew($link, slurp("$private/$second.pem"), 0600);
     failed_ok 1, qr/is a key itself/, 'key', 'activate', $kid, @why;
@@ -149,9 +149,9 @@ subtest 'secrets' => sub {
     for my $object (qw(pepper secret)) {
         done_ok $object, 'new', "$private/$object", @why;
         failed_ok 1, qr/File exists/, $object, 'new', "$private/$object", @why;
-        is events(), "secret_created success $me yearly $object, secret_created failure $me yearly $object", 'both are recorded';
+        is events(), "sensitive_create success $me yearly $object, sensitive_create failure $me yearly $object", 'both are recorded';
     }
-    is_deeply [map { $_->[0] } $root->selectall_arrayref(q{select distinct target_type from pets.audit_event where action = 'secret_created' order by 1})->@*], [qw(pepper secret)], 'as what they are';
+    is_deeply [map { $_->[0] } $root->selectall_arrayref(q{select distinct target_type from pets.audit_event where action = 'sensitive_create' order by 1})->@*], [qw(key pepper secret)], 'as what they are';
 };
 
 subtest 'without the database nothing is done' => sub {

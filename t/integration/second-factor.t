@@ -313,7 +313,7 @@ sub row ($person) {
 sub unreadable ($person, $reason) {
     my $mark = $service->auth->log_mark;
     is logs_in($person, code => '000000'), 500, "$reason: no code can be checked";
-    my $event = $service->auth->log_wait(sub ($event) { $event->{event} eq 'second_factor_unreadable' }, 30, $mark);
+    my $event = $service->auth->log_wait(sub ($event) { $event->{event} eq 'crypt_decrypt_fail' }, 30, $mark);
     is_deeply [@$event{qw(account_id reason)}], [$person->id, $reason], '... and the log says why';
     return;
 }

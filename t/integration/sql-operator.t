@@ -58,7 +58,7 @@ subtest 'finding and listing' => sub {
 
 subtest 'role and state' => sub {
     is_deeply call($ops, 'account_change', id => $ben->{id}, role => 'ADMIN', %by), [{ changed => 1, sessions_ended => 0 }], 'promoted';
-    event_ok 'promoted', 'authz_role_change', 'account', $ben->{id}, old => 'USER', new => 'ADMIN';
+    event_ok 'promoted', 'authz_change', 'account', $ben->{id}, old => 'USER', new => 'ADMIN';
     is_deeply call($ops, 'account_change', id => $ben->{id}, role => 'ADMIN', %by), [{ changed => 0, sessions_ended => 0 }], 'again: nothing to do';
     is scalar events(), 0, 'and no event';
     is_deeply call($ops, 'account_change', id => $ben->{id}, state => 'disabled', %by), [{ changed => 1, sessions_ended => 1 }], 'disabled: his session ends';
@@ -83,11 +83,11 @@ subtest 'sessions' => sub {
     is_deeply [map { $_->{id} } @$list], [reverse($ann->{session}, @session)], 'hers, newest first';
     is "$list->[0]{address} $list->[0]{user_agent} $list->[0]{live}", '192.0.2.7 test 1', 'with what is known of them';
     is_deeply call($ops, 'session_revoke', id => $session[0], %by), [{ id => $session[0], account_id => $ann->{id} }], 'one ends';
-    event_ok 'one', 'session_revoked', 'session', $session[0];
+    event_ok 'one', 'session_expired', 'session', $session[0], cause => 'revoked';
     is_deeply call($ops, 'session_revoke', id => $session[0], %by), [], 'it does so once';
     is scalar events(), 0, 'and no event';
     is_deeply call($ops, 'account_revoke', id => $ann->{id}, %by), [{ sessions => 3, api_keys => 0 }], 'all end';
-    event_ok 'all', 'session_revoked', 'account', $ann->{id}, sessions => 3, api_keys => 0;
+    event_ok 'all', 'session_expired', 'account', $ann->{id}, cause => 'revoked', sessions => 3, api_keys => 0;
     is scalar call($ops, 'session_find', account_id => $ann->{id}, ended => 0)->@*, 0, 'none is live';
     is scalar call($ops, 'session_find', account_id => $ann->{id}, ended => 1)->@*, 4, 'all are on record';
     ok !eval { $ops->do('update pets.session set revoked_at = null'); 1 } || !$super->selectrow_array('select count(*) from pets.session where account_id = $1 and revoked_at is null', undef, $ann->{id}),
@@ -96,8 +96,8 @@ subtest 'sessions' => sub {
 
 subtest 'what the operator does outside' => sub {
     for my $dbh ($ops, $auth) {
-        call($dbh, 'operator_event', action => 'key_created', target_type => 'key', outcome => 'success', subject => 'a kid', %by);
-        event_ok 'a key', 'key_created', 'key', '-', subject => 'a kid';
+        call($dbh, 'operator_event', action => 'sensitive_create', target_type => 'key', outcome => 'success', subject => 'a kid', %by);
+        event_ok 'a key', 'sensitive_create', 'key', '-', subject => 'a kid';
     }
 };
 

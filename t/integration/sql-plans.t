@@ -129,7 +129,7 @@ for my $statistics ('without statistics', 'with statistics') {
     plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey', 'totp_pkey'], rows => 1;
     plan_ok "$statistics: account_me", plan_of('pets_auth', $ann, 'account_me'), used => ['account_pkey'], rows => 1;
     plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, session_terms()), used => ['account_pkey'], rows => 1, buffers => 100;
-    plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}, scope => 'this', reason => 'logout'), used => ['session_account_id_idx'], rows => 1, buffers => 100;
+    plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}, scope => 'this', cause => 'logout'), used => ['session_account_id_idx'], rows => 1, buffers => 100;
     plan_ok "$statistics: session_list", plan_of('pets_auth', $ann, 'session_list', session_id => $ann->{session}, limit => 21), used => ['session_account_id_idx'], rows => 1, buffers => 100;
     plan_ok "$statistics: credential_own", plan_of('pets_auth', $ann, 'credential_own'), used => ['account_pkey', 'credential_pkey', 'totp_pkey'], rows => 1, buffers => 100;
     my %challenge = (token_hash => $super->selectrow_array(q{select '\x' || encode(sha256($1::text::bytea), 'hex')}, undef, $ann->{id}));

@@ -213,7 +213,7 @@ subtest 'enter' => sub {
 };
 
 subtest 'the record of audit events' => sub {
-    my $insert = q{insert into pets.audit_event (actor_id, action, outcome) values ($1, 'pet_read', 'success')};
+    my $insert = q{insert into pets.audit_event (actor_id, action, outcome) values ($1, 'authz_admin', 'success')};
     is try($api, $ann, $insert, $ann->{id}),  1,       'pets_api signs with its identity';
     is try($api, $ann, $insert, $ben->{id}),  '42501', 'not with another\'s';
     is try($api, $ada, $insert, $ann->{id}),  '42501', 'not as an ADMIN';

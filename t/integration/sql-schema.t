@@ -90,6 +90,7 @@ my @tampering = (
     ['grant execute on function pets.enter(uuid, uuid, text, boolean, integer) to public', 'grants', 'revoke execute on function pets.enter(uuid, uuid, text, boolean, integer) from public'],
     ['alter table pets.account disable trigger account_keep_admin_update', 'last_admin', 'alter table pets.account enable trigger account_keep_admin_update'],
     ['alter function pets.keep_admin() security invoker',          'last_admin', 'alter function pets.keep_admin() security definer'],
+    ['alter function pets.audit_refusal(uuid, uuid, bytea, text, text, text, uuid, text, inet) security invoker', 'refusal', 'alter function pets.audit_refusal(uuid, uuid, bytea, text, text, text, uuid, text, inet) security definer'],
     ['grant update (email) on pets.account to pets_ops',           'operator', 'revoke update (email) on pets.account from pets_ops'],
     ['drop policy ops_update on pets.session',                     'operator', 'create policy ops_update on pets.session for update to pets_ops using (revoked_at is null) with check (revoked_at is not null)'],
     ['grant update (created_at), delete on pets.idempotency_key to pets_api', 'idempotency', 'revoke delete on pets.idempotency_key from pets_api'],

@@ -3,9 +3,10 @@
 -- Who did what to what, from where, and how it ended. Rows can be added and
 -- nothing else: the roles hold insert alone, and for the owner, who could grant
 -- himself more, a trigger refuses every update, delete and truncate, also on a
--- connection that replays replication. Actions use the OWASP logging vocabulary
--- where it has a word. There are no foreign keys: the record outlives its subject. Whether
--- an API key was used is known from a setting, which nobody chooses.
+-- connection that replays replication. Actions are words of the OWASP logging
+-- vocabulary, and where it has none, of the same make; the manual lists them all.
+-- There are no foreign keys: the record outlives its subject. Whether an API key was
+-- used is known from a setting, which nobody chooses.
 
 begin;
 
@@ -57,8 +58,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   insert into pets.audit_event
-    (actor_id, action, target_type, target_id, outcome, request_id, address)
-  values (actor, 'pet_read', 'pet', pet, 'success', request_id, address);
+    (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
+  values (actor, 'authz_admin', 'pet', pet, 'success', request_id, address,
+          jsonb_build_object('event', 'pet_read'));
   return true;
 end
 $$;

@@ -152,10 +152,10 @@ begin
     and exists (select from pets.account a where a.id = l.account_id and a.state = 'active');
   if not found then
     insert into pets.audit_event
-      (actor_id, action, target_type, target_id, outcome, request_id, address)
+      (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
     values
-      (null, 'authn_link_fail', 'reset_link', null, 'failure', reset_password.request_id,
-       reset_password.address);
+      (null, 'authn_token_fail', 'reset_link', null, 'failure', reset_password.request_id,
+       reset_password.address, jsonb_build_object('kind', 'reset_password'));
     return null;
   end if;
   update pets.reset_link l
