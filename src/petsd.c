@@ -348,6 +348,7 @@ static void usage(FILE *out)
         "       petsd -c FILE -t [-d]   test the configuration; -d: prepare every statement, too\n"
         "       petsd -c FILE -T        print every option with its value, default and range\n"
         "       petsd --routes          print the table of routes\n"
+        "       petsd --fields          print the fields of each route's body and query string\n"
         "       petsd --version\n",
         out);
 }
@@ -360,9 +361,9 @@ struct arguments {
 /* -1: go on; else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'},
-        {"routes", no_argument, NULL, 'r'}, {"version", no_argument, NULL, 'v'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"fields", no_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'}, {"routes", no_argument, NULL, 'r'},
+        {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     int option;
 
     while ((option = getopt_long(argc, argv, "c:tdTh", options, NULL)) != -1) {
@@ -379,6 +380,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
         case 'T':
             arguments->dump = true;
             break;
+        case 'f':
+            routes_print_fields(stdout);
+            return EXIT_SUCCESS;
         case 'r':
             routes_print(stdout);
             return EXIT_SUCCESS;

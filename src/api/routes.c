@@ -16,6 +16,7 @@
 #include "api/sessions.h"
 #include "api/step_up.h"
 #include "api/users.h"
+#include "http/field_print.h"
 #include "pool/scoreboard.h"
 
 #define BODY(kind, table) .body = BODY_##kind, .fields = table, .field_count = table##_count
@@ -119,10 +120,41 @@ void routes_print(FILE *out)
     static const char *const access[] = {
         [ACCESS_PUBLIC] = "public", [ACCESS_USER] = "user", [ACCESS_ADMIN] = "admin"};
 
-    for (size_t i = 0; i < countof(table); i++)
-        fprintf(out, "%s\t%s\t%s\t%s\n",
-            table[i].pools == ROUTE_API    ? "api"
-            : table[i].pools == ROUTE_AUTH ? "auth"
-                                           : "ops",
-            method_name(table[i].method), table[i].path, access[table[i].access]);
+    for (size_t i = 0; i < countof(table); i++) {
+        const struct route *route = &table[i];
+
+        fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n",
+            route->pools == ROUTE_API    ? "api"
+            : route->pools == ROUTE_AUTH ? "auth"
+                                         : "ops",
+            method_name(route->method), route->path, access[route->access],
+            route->scope == NULL ? "-" : route->scope,
+            route->step_up   ? "step-up"
+            : route->repeats ? "repeats"
+                             : "-");
+    }
+}
+
+static void print_fields_of(FILE *out, const struct route *route, const char *where,
+    const struct field *fields, size_t count)
+{
+    char before[128];
+
+    snprintf(before, sizeof before, "%s\t%s\t%s", method_name(route->method), route->path, where);
+    field_print(out, before, fields, count);
+}
+
+void routes_print_fields(FILE *out)
+{
+    static const char *const bodies[] = {[BODY_NONE] = "none",
+        [BODY_JSON] = "json",
+        [BODY_OPTIONAL] = "optional",
+        [BODY_MERGE] = "merge"};
+
+    for (size_t i = 0; i < countof(table); i++) {
+        const struct route *route = &table[i];
+
+        print_fields_of(out, route, "query", route->parameters, route->parameter_count);
+        print_fields_of(out, route, bodies[route->body], route->fields, route->field_count);
+    }
 }

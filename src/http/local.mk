@@ -4,6 +4,7 @@ libpets_a_SOURCES += \
 	src/http/fastcgi.c src/http/fastcgi.h \
 	src/http/field.c src/http/field.h \
 	src/http/idempotency.c src/http/idempotency.h \
+	src/http/field_print.c src/http/field_print.h \
 	src/http/json_in.c src/http/json_in.h \
 	src/http/json_out.c src/http/json_out.h \
 	src/http/page.c src/http/page.h \
