@@ -167,7 +167,8 @@ make_var() { # makes var/ and its folders for the runner
 missing_packages() { # GROUP...: prints the packages of these groups that are not installed
   for group in "$@"; do
     sed -n "s/^$group  *//p" t/packages
-  done | while read -r package; do
+  done | while read -r package command; do
+    if [ -n "$command" ] && command -v "$command" >/dev/null; then continue; fi
     case $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) in
       ?i*) ;;
       *) echo "$package" ;;
