@@ -235,6 +235,7 @@ sub start_nginx($self) {
     $self->{nginx} = Pets::Nginx->new(
         dir             => "$self->{dir}/nginx",
         ca              => $self->{ca},
+        openapi         => built('openapi.json'),
         api_socket      => $self->{api}->socket_path,
         auth_socket     => $self->{auth}->socket_path,
         api_ops_socket  => $self->{api}->ops_path,
