@@ -43,13 +43,13 @@ function string(schema, known) {
     const byFormat = {
         uuid: () => fc.oneof(fc.constantFrom(...known.ids), fc.uuid()),
         date: () => fc.integer({ min: 0, max: 40000 }).map((days) => date(today() - days * DAY_MS)),
-        email: () => email,
+        email: () => fc.oneof({ arbitrary: email, weight: 4 }, ...known.emails.map((one) => ({ arbitrary: fc.constant(one), weight: 1 }))),
         password: () => secret(schema),
     }[schema.format];
     if (byFormat)
         return byFormat();
     const byPattern = [
-        [/^\^\[0-9\]\{15\}\$$/, () => fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 15, maxLength: 15 })],
+        [/^\^\[0-9\]\{15\}\$$/, () => fc.oneof(fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 15, maxLength: 15 }), ...known.microchips.map(fc.constant))],
         [/^\^\[uv\]/, () => fc.oneof(hex(32).map((id) => `u${id}`), hex(8).map((version) => `v${version}`), ...known.cursors.map(fc.constant))],
         [/W\//, () => tags],
         [/^\^"\(/, () => fc.string({ unit: ascii.filter((char) => char !== '"' && char !== '\\'), minLength: 1, maxLength: 60 }).map((key) => `"${key}"`)],
@@ -60,7 +60,7 @@ function string(schema, known) {
     return byPattern[1]();
 }
 
-// Good values of a schema. `known` has ids and cursors that exist.
+// Good values of a schema. `known` has what exists, and may be taken: ids, cursors, microchip numbers, addresses.
 export function good(contract, schema, known) {
     const flat = contract.flat(schema);
     const value = {

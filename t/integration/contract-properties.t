@@ -19,7 +19,7 @@ my $service = Pets::Service->new->start;
 my ($user, $other, $leaver, $admin) = ((map { $service->user } 1 .. 3), $service->admin);
 my @victims = map { $service->user->id } 1 .. 3;
 my @pets    = map { $service->pet($user, name => "Pet $_")->{id} } 1 .. 3;
-push @pets, $service->pet($other)->{id};
+push @pets, $service->pet($other, microchip => '276000000000001')->{id};
 my %key = map {
     my $reply = $user->post('/v1/me/api-keys', { name => 'A script', scopes => ["pets:$_"] });
     $reply->status == 201 or die $reply->summary . "\n";
@@ -42,7 +42,14 @@ my %config = (
         writer => { scheme => 'apiKey', has => ['pets:write'], token => $key{write} },
     },
     leaver => { email => $leaver->email, password => $leaver->password },
-    known => { pets => \@pets, victims => \@victims, cursors => [], nothing => '019b0000-0000-7000-8000-00000000dead' },
+    known => {
+        pets    => \@pets,
+        victims => \@victims,
+        cursors => [$user->get('/v1/pets', query => { limit => 1 })->json->{page}{next}],
+        microchips => ['276000000000001'],
+        emails     => [$other->email],
+        nothing => '019b0000-0000-7000-8000-00000000dead',
+    },
 );
 my $file = spew(test_dir() . '/config.json', $json->encode(\%config), 0600);
 

