@@ -7,7 +7,8 @@
 -- petsctl runs it, with one of the two. No row: there is no such account. changed is
 -- false when it was so already, and then nothing is written. PE006: it is the last
 -- active administrator. Who is disabled loses his sessions too, so that they are not
--- good again when he is enabled. account_pkey and session_account_id_idx serve it.
+-- good again when he is enabled, and also one that was being opened at that moment
+-- (end_sessions). account_pkey and session_account_id_idx serve it.
 
 with target as materialized (
   select id, role, state
@@ -26,14 +27,10 @@ changed as (
     and (t.role <> coalesce($2::text, t.role) or t.state <> coalesce($3::text, t.state))
   returning a.id
 ),
-ended as (
-  update pets.session
-  set revoked_at = now()
-  where account_id = (select id from changed)
-    and $3::text <> 'active'
-    and revoked_at is null
-    and expires_at > now()
-  returning id
+ended as materialized (
+  select pets.end_sessions(id, null) as sessions
+  from changed
+  where $3::text <> 'active'
 ),
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)
@@ -46,5 +43,5 @@ audited as (
            'new', coalesce($2::text, $3::text)))
   from changed c, target t
 )
-select exists (select from changed) as changed, (select count(*) from ended) as sessions_ended
+select exists (select from changed) as changed, (select coalesce(sum(sessions), 0)::int8 from ended) as sessions_ended
 from target

@@ -1,7 +1,7 @@
 -- login_challenge_code: Accept a one-time code for a login that waits for it.
 -- pool: auth
 -- params: token_hash bytea, step int8, secret bytea, key_id text
--- columns: account_id uuid
+-- columns: account_id uuid, credential_generation int4
 -- writes: yes
 --
 -- Without an identity, for a code that was right. Of several uses of a code, by
@@ -10,7 +10,7 @@
 -- totp_pkey serve it.
 
 with challenge as materialized (
-  select account_id
+  select account_id, credential_generation
   from pets.login_challenge
   where token_hash = $1::bytea
     and expires_at > now()
@@ -26,7 +26,7 @@ accepted as (
   where t.account_id = c.account_id
     and t.confirmed_at is not null
     and t.last_step < $2::int8
-  returning t.account_id
+  returning t.account_id, c.credential_generation
 ),
 used as (
   delete from pets.login_challenge c
@@ -34,5 +34,5 @@ used as (
   where c.token_hash = $1::bytea
     and c.account_id = a.account_id
 )
-select account_id
+select account_id, credential_generation
 from accepted

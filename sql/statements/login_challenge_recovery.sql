@@ -1,7 +1,7 @@
 -- login_challenge_recovery: Accept a recovery code for a login that waits for its second factor.
 -- pool: auth
 -- params: token_hash bytea, hash bytea, request_id text, address inet
--- columns: account_id uuid
+-- columns: account_id uuid, credential_generation int4
 -- writes: yes
 --
 -- Without an identity. Of several uses of a code one has a row; the others, and a
@@ -9,7 +9,7 @@
 -- login_challenge_pkey, totp_pkey and recovery_code_pkey serve it.
 
 with challenge as materialized (
-  select account_id
+  select account_id, credential_generation
   from pets.login_challenge
   where token_hash = $1::bytea
     and expires_at > now()
@@ -24,7 +24,7 @@ accepted as (
     and r.hash = $2::bytea
     and r.batch = t.recovery_batch
     and r.used_at is null
-  returning r.account_id
+  returning r.account_id, c.credential_generation
 ),
 used as (
   delete from pets.login_challenge c
@@ -39,5 +39,5 @@ audited as (
          jsonb_build_object('recovery_codes', 'used')
   from accepted
 )
-select account_id
+select account_id, credential_generation
 from accepted

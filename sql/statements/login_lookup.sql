@@ -1,7 +1,7 @@
 -- login_lookup: Find what a login needs to know of an account, if it may be tried at all.
 -- pool: auth
 -- params: email text, address inet, limits int4[]
--- columns: account_id uuid, state text, role text, hash text, pepper_id text, second_factor bool, refused text, retry_s int4, remaining int4, reset_s int4, receipt text
+-- columns: account_id uuid, state text, role text, hash text, pepper_id text, generation int4, second_factor bool, refused text, retry_s int4, remaining int4, reset_s int4, receipt text
 -- writes: no
 --
 -- Without an identity. Always one row: the account is null when the address is
@@ -9,7 +9,7 @@
 -- it, whatever the case of the address, then credential_pkey, totp_pkey and
 -- throttle_pkey.
 
-select a.id as account_id, a.state, a.role, c.hash, c.pepper_id,
+select a.id as account_id, a.state, a.role, c.hash, c.pepper_id, c.generation,
        exists (
          select from pets.totp t
          where t.account_id = a.id

@@ -1,30 +1,27 @@
 -- password_change: Give the caller another password, and end the other sessions and logins.
 -- pool: auth
--- params: own uuid, session_id uuid, old_hash text, hash text, pepper_id text, mail_id uuid, request_id text, address inet, receipt text, give_percent int4
+-- params: own uuid, session_id uuid, generation int4, hash text, pepper_id text, mail_id uuid, request_id text, address inet, receipt text, give_percent int4
 -- columns: account_id uuid
 -- writes: yes
 --
--- After enter. No row, and nothing written: the password that was checked is not
--- the current one any more. The caller has proved who it is just now, and what the
+-- After enter. No row, and nothing written: the password that was checked, of this
+-- generation, is not the current one any more; a newer hash of it does not matter. Who
+-- holds the credential to open a session is waited for, and that session ends, too,
+-- which is why a function ends them: it sees what this statement could not. The caller has proved who it is just now, and what the
 -- attempt took is given back. mail_id is null when nobody is told. credential_pkey,
 -- session_account_id_idx, login_challenge_account_id_idx, account_pkey and
 -- throttle_pkey serve it.
 
 with changed as (
   update pets.credential
-  set hash = $4::text, pepper_id = $5::text, updated_at = now()
+  set hash = $4::text, pepper_id = $5::text, generation = generation + 1, updated_at = now()
   where account_id = $1::uuid
-    and hash = $3::text
+    and generation = $3::int4
   returning account_id
 ),
-closed as (
-  update pets.session
-  set revoked_at = now()
-  where account_id = (select account_id from changed)
-    and revoked_at is null
-    and expires_at > now()
-    and id <> $2::uuid
-  returning id
+closed as materialized (
+  select pets.end_sessions(account_id, $2::uuid) as sessions
+  from changed
 ),
 begun as (
   delete from pets.login_challenge
@@ -47,7 +44,7 @@ audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
   select account_id, 'authn_password_change', 'account', account_id, 'success', $7::text, $8::inet,
-         jsonb_build_object('sessions_ended', (select count(*) from closed))
+         jsonb_build_object('sessions_ended', (select sessions from closed))
   from changed
 )
 select account_id

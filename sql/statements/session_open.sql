@@ -1,10 +1,11 @@
 -- session_open: Open a session for an account that has proved who it is.
 -- pool: auth
--- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid
+-- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid, credential_generation int4
 -- columns: expires_in int4
 -- writes: yes
 --
--- Without an identity. No row, and nothing written: the account is not active.
+-- Without an identity. No row, and nothing written: the account is not active, or has
+-- another password than the one, of this generation, that was given for this session.
 -- A long user agent is cut. The pool cannot read sessions without an identity, so
 -- the times are worked out first and then inserted. What the attempt took is given
 -- back, and its network is known from now on. A sign-in from one that was not is told
@@ -15,7 +16,7 @@ with opened as materialized (
   select id as account_id, least($5::int4, $6::int4) as idle_s
   from pets.account
   where id = $2::uuid
-    and state = 'active'
+    and pets.hold_credential(id, $15::int4)
 ),
 inserted as (
   insert into pets.session

@@ -1,23 +1,23 @@
 -- step_up_password: Accept the password as a new proof of identity in the caller's session.
 -- pool: auth
--- params: own uuid, session_id uuid, hash text, request_id text, address inet, receipt text, give_percent int4
+-- params: own uuid, session_id uuid, generation int4, request_id text, address inet, receipt text, give_percent int4
 -- columns: account_id uuid
 -- writes: yes
 --
--- After enter, for a password that was right for this hash. No row, and nothing
--- written: it is another password by now, or the account has a second factor, and
--- then that is what to prove it with. What the attempt took is given back.
--- credential_pkey, totp_pkey, session_pkey and throttle_pkey serve it.
+-- After enter, for a password that was right and of this generation. No row, and
+-- nothing written: it is another password by now, or the account has a second factor,
+-- and then that is what to prove it with. What the attempt took is given back.
+-- account_pkey, totp_pkey, session_pkey and throttle_pkey serve it.
 
 with accepted as materialized (
-  select c.account_id
-  from pets.credential c
-  where c.account_id = $1::uuid
-    and c.hash = $3::text
+  select a.id as account_id
+  from pets.account a
+  where a.id = $1::uuid
     and not exists (
       select from pets.totp t
-      where t.account_id = c.account_id
+      where t.account_id = a.id
         and t.confirmed_at is not null)
+    and pets.hold_credential(a.id, $3::int4)
 ),
 proved as (
   update pets.session s

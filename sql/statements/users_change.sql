@@ -11,7 +11,8 @@
 -- serve it.
 --
 -- The account is locked first, as in pet_update. Who is disabled loses his sessions too,
--- so that they are not good again when he is enabled. There is one audit event for each
+-- so that they are not good again when he is enabled, and also one that was being opened
+-- at that moment (end_sessions). There is one audit event for each
 -- thing that has changed; a match is a new version even when nothing has.
 
 with target as materialized (
@@ -32,12 +33,10 @@ changed as (
     and ($3::int4[] is null or t.version = any ($3::int4[]))
   returning a.id, a.email, a.display_name, a.role, a.state, a.created_at, a.updated_at, a.version
 ),
-ended as (
-  update pets.session
-  set revoked_at = now()
-  where account_id = (select id from changed where state = 'disabled')
-    and revoked_at is null
-    and expires_at > now()
+ended as materialized (
+  select id, pets.end_sessions(id, null) as sessions
+  from changed
+  where state = 'disabled'
 ),
 news as materialized (
   select c.id, c.version, t.role as old_role, c.role, t.state as old_state, c.state,
@@ -56,7 +55,9 @@ audited as (
     ('user_updated', c.updated, jsonb_build_object('version', c.version)),
     ('authz_change', c.role_changed, jsonb_build_object('old', c.old_role, 'new', c.role)),
     (case c.state when 'active' then 'user_enabled' else 'user_disabled' end, c.state_changed,
-     jsonb_build_object('old', c.old_state, 'new', c.state))
+     jsonb_build_object('old', c.old_state, 'new', c.state)
+       || case when c.state = 'disabled'
+            then jsonb_build_object('sessions_ended', (select sessions from ended)) else '{}' end)
   ) as e (action, happened, detail)
   where e.happened
 )

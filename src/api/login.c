@@ -28,6 +28,7 @@ enum {
     COLUMN_ROLE,
     COLUMN_HASH,
     COLUMN_PEPPER,
+    COLUMN_GENERATION,
     COLUMN_MFA,
     COLUMN_THROTTLE
 };
@@ -36,6 +37,7 @@ struct login {
     struct hash_job job;
     struct grant grant;
     struct text receipt; /* of what the attempt took */
+    int32_t generation;  /* of the password that is checked */
     const char *failure; /* why it fails whatever the password; NULL: it need not */
     bool known;          /* there is such an account */
     bool second_factor;  /* and it has one */
@@ -71,6 +73,7 @@ static void choose_hash(struct login *login, const struct rows *rows, const stru
     }
     login->known = true;
     login->grant.account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
+    login->generation = rows_int4(rows, 0, COLUMN_GENERATION);
     login->second_factor = rows_bool(rows, 0, COLUMN_MFA);
     if (!service_expect(service, &login->job, rows, COLUMN_HASH))
         login->failure = "unknown_pepper";
@@ -102,8 +105,8 @@ static enum err record_failure(struct exchange *exchange, struct login *login)
 
 /* --- the session --- */
 
-enum err login_open_session(
-    struct exchange *exchange, struct grant *grant, bool mfa, const struct text *receipt)
+enum err login_open_session(struct exchange *exchange, struct grant *grant, int32_t generation,
+    bool mfa, const struct text *receipt)
 {
     const struct service *service = service_of(exchange);
     const struct config *config = service->config;
@@ -125,6 +128,7 @@ enum err login_open_session(
     throttle_bind_known(exchange, query);
     throttle_bind_give(exchange, query, receipt);
     service_bind_mail(exchange, query);
+    query_int4(query, generation);
     return ERR_NONE;
 }
 
@@ -133,9 +137,6 @@ enum err login_session_opened(struct exchange *exchange, struct grant *grant)
     const struct rows *rows = &exchange->query.rows;
     char account[UUID_SIZE], session[UUID_SIZE];
 
-    /* An account that was disabled in between gets no session. */
-    if (rows->count != 1)
-        return ERR_INVALID_CREDENTIALS;
     grant->refresh_expires_in = rows_int4(rows, 0, 0);
     if (service_grant(exchange, grant) != 0)
         return ERR_INTERNAL;
@@ -162,6 +163,7 @@ static enum err open_challenge(struct exchange *exchange, struct login *login)
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     throttle_bind_give(exchange, query, &login->receipt);
+    query_int4(query, login->generation);
     return ERR_NONE;
 }
 
@@ -196,7 +198,19 @@ static enum err checked(struct exchange *exchange, struct login *login)
     if (login->second_factor)
         return open_challenge(exchange, login);
     login->state = OPENING;
-    return login_open_session(exchange, &login->grant, false, &login->receipt);
+    return login_open_session(exchange, &login->grant, login->generation, false, &login->receipt);
+}
+
+/* No row: the password was changed while it was checked, or the account disabled. */
+static enum err opened(struct exchange *exchange, struct login *login)
+{
+    if (exchange->query.rows.count != 1) {
+        login->state = FAILED;
+        login->failure = "credential_changed";
+        return record_failure(exchange, login);
+    }
+    return login->state == OPENING ? login_session_opened(exchange, &login->grant)
+                                   : challenge_opened(exchange, login);
 }
 
 enum err login_next(struct exchange *exchange)
@@ -209,9 +223,8 @@ enum err login_next(struct exchange *exchange)
     case CHECKING:
         return checked(exchange, login);
     case OPENING:
-        return login_session_opened(exchange, &login->grant);
     case WAITING:
-        return challenge_opened(exchange, login);
+        return opened(exchange, login);
     default:
         return ERR_INVALID_CREDENTIALS;
     }

@@ -22,9 +22,13 @@ const struct field login_factor_fields[login_factor_fields_count] = {
 /* Columns of login_challenge_try; service_check_code reads those from COLUMN_SECRET on. */
 enum { COLUMN_ACCOUNT, COLUMN_SECRET };
 
+/* And the other one of those that accept. */
+enum { COLUMN_GENERATION = 1 };
+
 struct second_step {
     struct challenge challenge;
     struct grant grant;
+    bool known; /* whose login it is */
     enum { TRYING, ACCEPTING, OPENING, FAILED } state;
     const char *reason; /* FAILED: for the record */
     enum err err;       /* FAILED: the answer */
@@ -56,8 +60,7 @@ static enum err fail(
 {
     second->state = FAILED;
     second->err = err;
-    return service_record_failure(
-        exchange, err == ERR_MFA_TOKEN_INVALID ? NULL : &second->grant.account, reason);
+    return service_record_failure(exchange, second->known ? &second->grant.account : NULL, reason);
 }
 
 static enum err accept_code(struct exchange *exchange, struct second_step *second)
@@ -101,6 +104,7 @@ static enum err tried(struct exchange *exchange, struct second_step *second)
     if (rows->count != 1)
         return fail(exchange, second, ERR_MFA_TOKEN_INVALID, "mfa_token_invalid");
     second->grant.account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
+    second->known = true;
     return exchange->values[F_CODE].given ? accept_code(exchange, second)
                                           : accept_recovery(exchange, second);
 }
@@ -116,7 +120,16 @@ static enum err accepted(struct exchange *exchange, struct second_step *second)
     second->state = OPENING;
     if (!by_code)
         service_log_user_updated(exchange, &second->grant.account, "recovery_codes", "used");
-    return login_open_session(exchange, &second->grant, true, NULL);
+    return login_open_session(exchange, &second->grant,
+        rows_int4(&exchange->query.rows, 0, COLUMN_GENERATION), true, NULL);
+}
+
+/* No row: the login was begun with a password that has been changed, or the account disabled. */
+static enum err opened(struct exchange *exchange, struct second_step *second)
+{
+    if (exchange->query.rows.count != 1)
+        return fail(exchange, second, ERR_MFA_TOKEN_INVALID, "credential_changed");
+    return login_session_opened(exchange, &second->grant);
 }
 
 enum err login_factor_next(struct exchange *exchange)
@@ -129,7 +142,7 @@ enum err login_factor_next(struct exchange *exchange)
     case ACCEPTING:
         return accepted(exchange, second);
     case OPENING:
-        return login_session_opened(exchange, &second->grant);
+        return opened(exchange, second);
     default:
         return second->err;
     }

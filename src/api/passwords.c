@@ -17,35 +17,28 @@ const struct field passwords_fields[passwords_fields_count] = {
 };
 
 /* Columns of credential_own; from the address on what service_check_password wants. */
-enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL, COLUMN_THROTTLE = 5 };
+enum { COLUMN_HASH, COLUMN_PEPPER, COLUMN_EMAIL, COLUMN_GENERATION = 5, COLUMN_THROTTLE };
 
 struct change {
     struct hash_job job;
     struct text receipt; /* of what the attempt took */
-    char old_hash[PASSWORD_HASH_SIZE];
+    int32_t generation;  /* of the current password */
     bool refused;
-    bool repeated;
 };
-
-static enum err look(struct exchange *exchange)
-{
-    struct query *query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
-
-    exchange->step = 0;
-    query_uuid(query, &exchange->principal.account);
-    throttle_bind(exchange, query, THROTTLE_PASSWORD);
-    return ERR_NONE;
-}
 
 enum err passwords_change(struct exchange *exchange)
 {
     struct change *change = arena_zalloc(exchange->arena, sizeof *change);
     enum err err = service_reserve(exchange, &change->job);
+    struct query *query;
 
     if (err != ERR_NONE)
         return err;
     exchange->memory = change;
-    return look(exchange);
+    query = exchange_query(exchange, STATEMENT_CREDENTIAL_OWN);
+    query_uuid(query, &exchange->principal.account);
+    throttle_bind(exchange, query, THROTTLE_PASSWORD);
+    return ERR_NONE;
 }
 
 static enum err check_current(struct exchange *exchange, struct change *change)
@@ -61,7 +54,7 @@ static enum err check_current(struct exchange *exchange, struct change *change)
         return err;
     hash_job_init(&change->job, HASH_VERIFY, current->bytes, current->length);
     service_expect(service_of(exchange), &change->job, rows, COLUMN_HASH);
-    memcpy(change->old_hash, change->job.hash, sizeof change->old_hash);
+    change->generation = rows_int4(rows, 0, COLUMN_GENERATION);
     return service_hash(exchange, &change->job);
 }
 
@@ -102,7 +95,7 @@ static enum err store_new(struct exchange *exchange, const struct change *change
     query = exchange_query(exchange, STATEMENT_PASSWORD_CHANGE);
     query_uuid(query, &exchange->principal.account);
     query_uuid(query, &exchange->principal.session);
-    query_string(query, change->old_hash);
+    query_int4(query, change->generation);
     query_string(query, change->job.hash);
     query_string(query, pepper_id(service_of(exchange)->pepper));
     service_bind_mail(exchange, query);
@@ -119,17 +112,13 @@ static enum err wrong_password(struct exchange *exchange)
     return ERR_VALIDATION_FAILED;
 }
 
+/* No row: it is another password by now. */
 static enum err changed(struct exchange *exchange, struct change *change)
 {
     char account[UUID_SIZE];
 
-    /* There is another hash by now: of another password, or made anew after a login. */
-    if (exchange->query.rows.count != 1 && !change->repeated) {
-        change->repeated = true;
-        return look(exchange);
-    }
     if (exchange->query.rows.count != 1)
-        return wrong_password(exchange);
+        return refuse(exchange, change);
     uuid_format(&exchange->principal.account, account);
     log_event(LEVEL_INFO, "authn_password_change", log_str("request_id", exchange->request.id),
         log_str("account_id", account));
@@ -141,13 +130,15 @@ enum err passwords_change_next(struct exchange *exchange)
 {
     struct change *change = exchange->memory;
 
+    if (change->refused)
+        return wrong_password(exchange);
     switch (exchange->step) {
     case 1:
         return check_current(exchange, change);
     case 2:
         return hash_new(exchange, change);
     case 3:
-        return change->refused ? wrong_password(exchange) : store_new(exchange, change);
+        return store_new(exchange, change);
     default:
         return changed(exchange, change);
     }

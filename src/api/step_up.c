@@ -19,11 +19,12 @@ const struct field step_up_fields[step_up_fields_count] = {
 };
 
 /* Columns of credential_own. */
-enum { COLUMN_HASH, COLUMN_SECOND_FACTOR = 4, COLUMN_THROTTLE };
+enum { COLUMN_HASH, COLUMN_SECOND_FACTOR = 4, COLUMN_GENERATION, COLUMN_THROTTLE };
 
 struct step_up {
     struct hash_job job;
     struct text receipt; /* of what a try of the password took */
+    int32_t generation;  /* of the password that is checked */
     enum { LOOKING, HASHING, PROVING, FAILED } state;
     enum err err; /* FAILED: the answer */
 };
@@ -152,6 +153,7 @@ static enum err check_password(struct exchange *exchange, struct step_up *step_u
         return refuse(exchange, "/code", "required",
             "This account has a second factor: give a code of it, or a recovery code.");
     step_up->state = HASHING;
+    step_up->generation = rows_int4(rows, 0, COLUMN_GENERATION);
     hash_job_init(&step_up->job, HASH_VERIFY, password->bytes, password->length);
     service_expect(service_of(exchange), &step_up->job, rows, COLUMN_HASH);
     return service_hash(exchange, &step_up->job);
@@ -164,7 +166,7 @@ static enum err prove_by_password(struct exchange *exchange, struct step_up *ste
     if (!step_up->job.matched)
         return fail(exchange, step_up, refuse_given(exchange), "wrong_password");
     query = prove(exchange, step_up, STATEMENT_STEP_UP_PASSWORD);
-    query_string(query, step_up->job.hash);
+    query_int4(query, step_up->generation);
     bind_request(exchange, query);
     throttle_bind_give(exchange, query, &step_up->receipt);
     return ERR_NONE;

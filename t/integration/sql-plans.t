@@ -26,8 +26,8 @@ $super->do(q{
     select id, sha512(id::text::bytea), 'k', now() from pets.account;
     insert into pets.recovery_code (account_id, hash, batch)
     select id, sha256(n::text::bytea), 0 from pets.account, generate_series(1, 10) n;
-    insert into pets.login_challenge (token_hash, account_id, expires_at)
-    select sha256(id::text::bytea), id, now() + interval '1 d' from pets.account});
+    insert into pets.login_challenge (token_hash, account_id, credential_generation, expires_at)
+    select sha256(id::text::bytea), id, 1, now() + interval '1 d' from pets.account});
 $super->do(q{
     insert into pets.pet (id, owner_id, name, species, weight_grams, microchip, tags)
     select pg_temp.key(100000 + n), case when n % 5 = 0 then $1::uuid when n % 5000 = 1 then $2::uuid else pg_temp.key(1 + n * 7 % 4000) end,
@@ -139,7 +139,7 @@ for my $statistics ('without statistics', 'with statistics') {
     my %session   = (session_id => $ann->{session});
     my $waiting   = sub ($name, $rows, $used, %argument) { plan_ok "$statistics: $name", plan_of('pets_auth', undef, "login_challenge_$name", %challenge, %argument), used => $used, rows => $rows, buffers => 100 };
     my $own       = sub ($name, $rows, $used, %argument) { plan_ok "$statistics: $name", plan_of('pets_auth', $ann, $name, %argument), used => $used, rows => $rows, buffers => 200 };
-    $waiting->('open', 1, ['login_challenge_account_id_idx'], account_id => $ben->{id}, token_hash => '\x' . '1' x 64, lifetime_s => 300);
+    $waiting->('open', 1, ['account_pkey', 'login_challenge_account_id_idx'], account_id => $ben->{id}, token_hash => '\x' . '1' x 64, lifetime_s => 300, credential_generation => 1);
     $waiting->('try', 1, ['login_challenge_pkey', 'totp_pkey', 'totp_pkey'], by_code => 1);
     $waiting->('code', 1, ['login_challenge_pkey', 'login_challenge_pkey', 'totp_pkey'], %code);
     $waiting->('recovery', 1, ['login_challenge_pkey', 'login_challenge_pkey', 'recovery_code_pkey', 'totp_pkey'], %recovery);
@@ -151,8 +151,8 @@ for my $statistics ('without statistics', 'with statistics') {
     $own->('recovery_codes_renew', 1, ['recovery_code_pkey', 'totp_pkey'], @hashes);
     $own->('step_up_code', 1, ['session_pkey', 'totp_pkey'], %session, %code);
     $own->('step_up_recovery', 1, ['recovery_code_pkey', 'session_pkey', 'totp_pkey'], %session, %recovery);
-    $own->('step_up_password', 0, ['credential_pkey', 'session_pkey', 'totp_pkey'], %session, hash => '$2b$12$' . 'x' x 53);
-    plan_ok "$statistics: password_change", plan_of('pets_auth', $ann, 'password_change', session_id => $ann->{session}, old_hash => '$2b$12$' . 'x' x 53, hash => 'y' x 60, pepper_id => 'p'), used => ['credential_pkey', 'login_challenge_account_id_idx', 'session_account_id_idx', 'session_account_id_idx'], rows => 1, buffers => 100;
+    $own->('step_up_password', 0, ['account_pkey', 'session_pkey', 'totp_pkey'], %session, generation => 1);
+    plan_ok "$statistics: password_change", plan_of('pets_auth', $ann, 'password_change', session_id => $ann->{session}, generation => 1, hash => 'y' x 60, pepper_id => 'p'), used => ['credential_pkey', 'login_challenge_account_id_idx', 'session_account_id_idx'], rows => 1, buffers => 100;
 }
 
 # What is stored under keys is found by the key of it, and what is over by its age.

@@ -23,10 +23,12 @@ sub confirm ($person, %argument) {
     return ($rows, @hashes);
 }
 
+sub generation ($person) { return $super->selectrow_array('select generation from pets.credential where account_id = ?', undef, $person->{id}) }
+
 # A login that waits: the hash of its token.
 sub waiting ($person) {
     my $hash = bytes(32);
-    call($auth, 'login_challenge_open', account_id => $person->{id}, token_hash => $hash, lifetime_s => 300);
+    call($auth, 'login_challenge_open', account_id => $person->{id}, token_hash => $hash, lifetime_s => 300, credential_generation => generation($person));
     return $hash;
 }
 
@@ -60,7 +62,7 @@ subtest 'whose it is' => sub {
     is state_of(sub { $auth->do(q{insert into pets.recovery_code (account_id, hash, batch) values (?, sha256('x'), 1)}, undef, $ben->{id}) }), '42501', 'without an identity: no codes';
     is $auth->do('delete from pets.totp'), '0E0', '... no factor removed';
     is $auth->do('delete from pets.recovery_code'), '0E0', '... and no code';
-    is state_of(sub { as($auth, $ann, sub ($dbh) { call($dbh, 'login_challenge_open', account_id => $ann->{id}, token_hash => bytes(32), lifetime_s => 1) }) }), '42501', 'with one: no login begins';
+    is state_of(sub { as($auth, $ann, sub ($dbh) { call($dbh, 'login_challenge_open', account_id => $ann->{id}, token_hash => bytes(32), lifetime_s => 1, credential_generation => 1) }) }), '42501', 'with one: no login begins';
 };
 
 subtest 'enrolling' => sub {
@@ -135,9 +137,9 @@ subtest 'two renewals at once' => sub {
 subtest 'another password' => sub {
     my ($ours, $theirs) = (waiting($ann), waiting($ben));
     my $old = '$2b$12$' . 'x' x 53;
-    own($ann, 'password_change', session_id => $ann->{session}, old_hash => 'not it', hash => 'y' x 60, pepper_id => 'p');
+    own($ann, 'password_change', session_id => $ann->{session}, generation => 7, hash => 'y' x 60, pepper_id => 'p');
     is count_of('pets.login_challenge where token_hash = ?', $ours), 1, 'one that fails ends no login';
-    own($ann, 'password_change', session_id => $ann->{session}, old_hash => $old, hash => 'y' x 60, pepper_id => 'p');
+    own($ann, 'password_change', session_id => $ann->{session}, generation => generation($ann), hash => 'y' x 60, pepper_id => 'p');
     is count_of('pets.login_challenge where account_id = ?', $ann->{id}), 0, 'logins that were begun with the old one are over';
     is count_of('pets.login_challenge where token_hash = ?', $theirs), 1, 'another person\'s is not';
 };

@@ -69,8 +69,8 @@ subtest 'account_register and account_me' => sub {
     is_deeply call($auth, 'account_register', %new, id => uuid7(), email => 'eVE@eXAMPLE.ORG'), [], 'the address is taken, whatever its case';
     is_deeply scalar(events()), [], 'no event';
     my %free = map { $_ => undef } qw(refused retry_s remaining reset_s receipt);    # without limits
-    is_deeply call($auth, 'login_lookup', email => 'EVE@example.ORG'), [{ account_id => $new{id}, state => 'active', role => 'USER', hash => $new{hash}, pepper_id => 'p2', second_factor => 0, %free }], 'a login finds it, whatever the case';
-    is_deeply call($auth, 'login_lookup', email => 'nobody@example.org'), [{ (map { $_ => undef } qw(account_id state role hash pepper_id)), second_factor => 0, %free }], 'and nobody else';
+    is_deeply call($auth, 'login_lookup', email => 'EVE@example.ORG'), [{ account_id => $new{id}, state => 'active', role => 'USER', hash => $new{hash}, pepper_id => 'p2', generation => 1, second_factor => 0, %free }], 'a login finds it, whatever the case';
+    is_deeply call($auth, 'login_lookup', email => 'nobody@example.org'), [{ (map { $_ => undef } qw(account_id state role hash pepper_id generation)), second_factor => 0, %free }], 'and nobody else';
 
     my ($me) = as($auth, $ann, sub ($dbh) { call($dbh, 'account_me', own => $ann->{id}) })->@*;
     is $me->{email}, 'ann@example.org', 'account_me is one\'s own';

@@ -30,15 +30,20 @@ create table pets.account (
   constraint account_version_positive check (version > 0)
 );
 
+-- generation tells one password from the next: a change or a reset adds one, a newer
+-- hash of the same password does not. What was begun with a password is finished with
+-- it only if it is of the same generation then.
 create table pets.credential (
   account_id uuid not null,
   hash text not null,
   pepper_id text not null,
+  generation integer not null default 1,
   updated_at timestamptz not null default now(),
   constraint credential_pkey primary key (account_id),
   constraint credential_account_fkey foreign key (account_id) references pets.account (id),
   constraint credential_hash_size check (octet_length(hash) between 20 and 255),
-  constraint credential_pepper_id_size check (octet_length(pepper_id) between 1 and 64)
+  constraint credential_pepper_id_size check (octet_length(pepper_id) between 1 and 64),
+  constraint credential_generation_positive check (generation > 0)
 );
 
 -- A session is also the family of its refresh tokens: they differ by generation,

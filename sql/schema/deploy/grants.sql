@@ -38,9 +38,9 @@ grant select (id, email, email_key, display_name, role, state, created_at, updat
       insert (id, email, display_name)
 on pets.account to pets_auth;
 
-grant select (account_id, hash, pepper_id),
+grant select (account_id, hash, pepper_id, generation),
       insert (account_id, hash, pepper_id),
-      update (hash, pepper_id, updated_at)
+      update (hash, pepper_id, generation, updated_at)
 on pets.credential to pets_auth;
 
 grant select (id, account_id, created_at, mfa, refreshed_at, expires_at, ends_at, revoked_at,

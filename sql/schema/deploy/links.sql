@@ -122,7 +122,9 @@ grant insert (sent_at) on pets.mail_outbox to pets_auth;
 -- could not: as soon as the link is taken, the pool has the identity of its account,
 -- and may change that and no other. All links of the account are locked first, in
 -- one order, so that of two that are followed at once one is taken and the other is
--- over. Logins that wait for a second factor were begun with the old password.
+-- over. Then the credential is: a login that holds it (hold_credential) is over before
+-- its session is looked for, and one that comes later finds another generation. Logins
+-- that wait for a second factor were begun with the old password.
 create function pets.reset_password(
   link_hash bytea, hash text, pepper_id text, mail_id uuid, request_id text, address inet)
 returns uuid
@@ -162,14 +164,15 @@ begin
   set used_at = now()
   where l.account_id = whose
     and l.used_at is null;
-  delete from pets.login_challenge c
-  where c.account_id = whose;
 
   ignored := set_config('pets.user_id', whose::text, true);
   update pets.credential c
   set hash = reset_password.hash,
       pepper_id = reset_password.pepper_id,
+      generation = c.generation + 1,
       updated_at = now()
+  where c.account_id = whose;
+  delete from pets.login_challenge c
   where c.account_id = whose;
   update pets.session s
   set revoked_at = now()

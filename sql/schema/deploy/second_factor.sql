@@ -44,9 +44,12 @@ create table pets.recovery_code (
   constraint recovery_code_hash_size check (octet_length(hash) = 32)
 );
 
+-- Of the password that a login was begun with the generation is kept: the session is
+-- opened only if it is still that one.
 create table pets.login_challenge (
   token_hash bytea not null,
   account_id uuid not null,
+  credential_generation integer not null,
   created_at timestamptz not null default now(),
   expires_at timestamptz not null,
   tries integer not null default 0,
@@ -148,8 +151,8 @@ grant select (account_id, hash, batch, used_at),
       delete
 on pets.recovery_code to pets_auth;
 
-grant select (token_hash, account_id, expires_at, tries),
-      insert (token_hash, account_id, expires_at),
+grant select (token_hash, account_id, credential_generation, expires_at, tries),
+      insert (token_hash, account_id, credential_generation, expires_at),
       update (tries),
       delete
 on pets.login_challenge to pets_auth;

@@ -4,7 +4,7 @@ begin;
 
 select id, email, email_key, display_name, role, state, created_at, updated_at, version
 from pets.account where false;
-select account_id, hash, pepper_id, updated_at
+select account_id, hash, pepper_id, generation, updated_at
 from pets.credential where false;
 select id, account_id, created_at, authenticated_at, mfa, generation, refresh_hash, previous_hash,
        refreshed_at, expires_at, ends_at, revoked_at, address, user_agent

@@ -7,7 +7,7 @@ select account_id, secret, key_id, created_at, confirmed_at, last_step, tries, t
 from pets.totp where false;
 select account_id, hash, batch, created_at, used_at
 from pets.recovery_code where false;
-select token_hash, account_id, created_at, expires_at, tries
+select token_hash, account_id, credential_generation, created_at, expires_at, tries
 from pets.login_challenge where false;
 
 do $$

@@ -69,7 +69,7 @@ sub enter ($dbh, $person, $need_role = undef) {
 
 # What session_open needs to know of times and tokens.
 sub session_terms() {
-    return (refresh_hash => '\\x' . random_hex(32), mfa => 0, idle_s => 3600, absolute_s => 7200);
+    return (refresh_hash => '\\x' . random_hex(32), credential_generation => 1, mfa => 0, idle_s => 3600, absolute_s => 7200);
 }
 
 # Runs a block in a transaction with an identity; $dbh is the connection to use, or a cluster, whose api

@@ -1,0 +1,80 @@
+-- Deploy pets:proof to pg
+--
+-- What a password proves, it proves of the moment at which something is done with it,
+-- and checking one takes a while. So whoever opens something with it says of which
+-- generation it was, and holds account and credential to the end of the transaction;
+-- whoever changes the password, or disables the account, changes the same rows. One of
+-- the two is first. If it is the former, the latter waits, and then ends what has been
+-- opened: it must look for sessions after it has waited, which is what a function does
+-- and one statement cannot.
+
+begin;
+
+set local role pets_owner;
+
+-- To hold a row takes the right to update one; the owner updates neither.
+create policy owner_hold on pets.account
+for update to pets_owner
+using (true)
+with check (false);
+
+create policy owner_look on pets.credential
+for select to pets_owner
+using (true);
+
+create policy owner_hold on pets.credential
+for update to pets_owner
+using (true)
+with check (false);
+
+-- True when the account is active and its password is of this generation; then both stay
+-- so until the end of the transaction.
+create function pets.hold_credential(account uuid, generation integer) returns boolean
+language plpgsql
+security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform a.id
+  from pets.account a
+  where a.id = hold_credential.account
+    and a.state = 'active'
+  for share;
+  if not found then
+    return false;
+  end if;
+  perform c.account_id
+  from pets.credential c
+  where c.account_id = hold_credential.account
+    and c.generation = hold_credential.generation
+  for share;
+  return found;
+end
+$$;
+
+-- Ends the live sessions of an account but one (null: all), as they are now and not as
+-- they were when the statement began; with the privileges of whoever calls. Returns how
+-- many there were.
+create function pets.end_sessions(account uuid, but_one uuid) returns integer
+language plpgsql
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ended integer;
+begin
+  update pets.session s
+  set revoked_at = now()
+  where s.account_id = end_sessions.account
+    and s.revoked_at is null
+    and s.expires_at > now()
+    and s.id is distinct from end_sessions.but_one;
+  get diagnostics ended = row_count;
+  return ended;
+end
+$$;
+
+grant execute on function pets.hold_credential(uuid, integer) to pets_auth;
+grant execute on function pets.end_sessions(uuid, uuid) to pets_auth, pets_ops;
+
+commit;
