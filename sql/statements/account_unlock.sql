@@ -5,13 +5,16 @@
 -- writes: yes
 --
 -- petsctl runs it, for an account that is there. buckets is how many were not empty;
--- codes, whether tries of its second factor were counted. totp_pkey, throttle_pkey and
+-- codes, whether tries of its second factor were counted, anywhere. totp_pkey, throttle_pkey and
 -- known_network_pkey serve it.
 
-with codes as (
+with known as materialized (
+  select pets.code_forgive($1::uuid) as codes
+),
+codes as (
   update pets.totp
   set tries = 0
-  where account_id = $1::uuid
+  where account_id = (select $1::uuid from known)
     and tries > 0
   returning account_id
 ),
@@ -24,5 +27,6 @@ audited as (
          jsonb_build_object('operator', $5::text, 'reason', $6::text)
   from forgotten
 )
-select buckets, exists (select from codes) as codes
+select buckets, codes or exists (select from codes) as codes
 from forgotten
+cross join known

@@ -1,17 +1,17 @@
 -- step_up_code: Accept a one-time code as a new proof of identity in the caller's session.
 -- pool: auth
--- params: own uuid, session_id uuid, step int8, secret bytea, key_id text, request_id text, address inet
+-- params: own uuid, session_id uuid, step int8, secret bytea, key_id text, request_id text, address inet, limits int4[]
 -- columns: account_id uuid
 -- writes: yes
 --
 -- After enter, for a code that was right. Of several uses of a code one has a row. A
--- secret that is not null is the old one sealed anew. totp_pkey and
--- session_pkey serve it.
+-- secret that is not null is the old one sealed anew. totp_pkey, session_pkey and
+-- known_network_pkey serve it.
 
 with accepted as (
   update pets.totp t
   set last_step = $3::int8,
-      tries = 0,
+      tries = case when pets.code_accept(t.account_id, $7::inet, $8::int4[]) then t.tries else 0 end,
       secret = coalesce($4::bytea, t.secret),
       key_id = coalesce($5::text, t.key_id)
   where t.account_id = $1::uuid

@@ -1,18 +1,19 @@
 -- totp_confirm: Put the caller's second factor into force.
 -- pool: auth
--- params: own uuid, session_id uuid, step int8, hashes bytea[], mail_id uuid, request_id text, address inet
+-- params: own uuid, session_id uuid, step int8, hashes bytea[], mail_id uuid, request_id text, address inet, limits int4[]
 -- columns: confirmed_at timestamptz
 -- writes: yes
 --
 -- After enter, for a code that was right: the session has now seen the second
 -- factor. No row, and nothing written: it is confirmed already. mail_id is null when
--- nobody is told. totp_pkey, recovery_code_pkey, session_pkey and account_pkey serve it.
+-- nobody is told. totp_pkey, recovery_code_pkey, session_pkey, account_pkey and
+-- known_network_pkey serve it.
 
 with confirmed as (
   update pets.totp
   set confirmed_at = now(),
       last_step = $3::int8,
-      tries = 0,
+      tries = case when pets.code_accept(account_id, $7::inet, $8::int4[]) then tries else 0 end,
       recovery_batch = recovery_batch + 1
   where account_id = $1::uuid
     and confirmed_at is null

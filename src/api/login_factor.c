@@ -7,6 +7,7 @@
 
 #include "api/login.h"
 #include "api/service.h"
+#include "api/throttle.h"
 #include "auth/challenge.h"
 #include "auth/recovery.h"
 #include "base/log.h"
@@ -51,6 +52,7 @@ enum err login_factor_ask(struct exchange *exchange)
     query = exchange_query(exchange, STATEMENT_LOGIN_CHALLENGE_TRY);
     query_bytes(query, second->challenge.hash, sizeof second->challenge.hash);
     query_bool(query, exchange->values[F_CODE].given);
+    throttle_bind(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 
@@ -77,6 +79,7 @@ static enum err accept_code(struct exchange *exchange, struct second_step *secon
     query = exchange_query(exchange, STATEMENT_LOGIN_CHALLENGE_CODE);
     query_bytes(query, second->challenge.hash, sizeof second->challenge.hash);
     service_bind_accepted(exchange, query, &accepted);
+    throttle_bind(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 

@@ -6,6 +6,7 @@
 #include "api/second_factor.h"
 
 #include "api/service.h"
+#include "api/throttle.h"
 #include "auth/recovery.h"
 
 enum { F_CODE };
@@ -181,6 +182,7 @@ enum err second_factor_confirm(struct exchange *exchange)
     exchange->memory = arena_zalloc(exchange->arena, sizeof(struct confirmation));
     query_uuid(query, &exchange->principal.account);
     query_bool(query, false);
+    throttle_bind(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 
@@ -220,6 +222,7 @@ static enum err check_first_code(struct exchange *exchange, struct confirmation 
     service_bind_mail(exchange, query);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
+    throttle_bind_limits(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 

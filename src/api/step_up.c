@@ -116,6 +116,7 @@ enum err step_up_ask(struct exchange *exchange)
     query = exchange_query(exchange, STATEMENT_TOTP_TRY);
     query_uuid(query, &exchange->principal.account);
     query_bool(query, true);
+    throttle_bind(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 
@@ -138,6 +139,7 @@ static enum err prove_by_code(struct exchange *exchange, struct step_up *step_up
     query = prove(exchange, step_up, STATEMENT_STEP_UP_CODE);
     service_bind_accepted(exchange, query, &accepted);
     bind_request(exchange, query);
+    throttle_bind_limits(exchange, query, THROTTLE_LOGIN);
     return ERR_NONE;
 }
 

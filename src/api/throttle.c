@@ -43,7 +43,7 @@ static void choose_limits(
         limits[i] = config->throttle.enabled ? table[kind][i] : none;
 }
 
-static void bind_limits(
+void throttle_bind_limits(
     const struct exchange *exchange, struct query *query, enum throttle_kind kind)
 {
     const struct config *config = service_of(exchange)->config;
@@ -62,7 +62,7 @@ static void bind_limits(
 void throttle_bind(struct exchange *exchange, struct query *query, enum throttle_kind kind)
 {
     query_inet(query, exchange->request.address);
-    bind_limits(exchange, query, kind);
+    throttle_bind_limits(exchange, query, kind);
 }
 
 void throttle_ask(struct exchange *exchange, enum throttle_kind kind, const struct text *subject,
@@ -153,6 +153,6 @@ void throttle_bind_give(struct exchange *exchange, struct query *query, const st
 
 void throttle_bind_known(struct exchange *exchange, struct query *query)
 {
-    bind_limits(exchange, query, THROTTLE_LOGIN);
+    throttle_bind_limits(exchange, query, THROTTLE_LOGIN);
     query_int4(query, service_of(exchange)->config->throttle.known_networks);
 }

@@ -33,6 +33,10 @@ const char *throttle_name(enum throttle_kind kind);
 /* Binds `address inet, limits int4[]`. */
 void throttle_bind(struct exchange *exchange, struct query *query, enum throttle_kind kind);
 
+/* Binds the latter alone, where the address is bound already. */
+void throttle_bind_limits(
+    const struct exchange *exchange, struct query *query, enum throttle_kind kind);
+
 /* Begins the query throttle_take; its first column is 0. `subject`, `account`: NULL for none. */
 void throttle_ask(struct exchange *exchange, enum throttle_kind kind, const struct text *subject,
     const struct uuid *account);

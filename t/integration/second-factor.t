@@ -38,6 +38,7 @@ sub answer ($reply)         { return $reply->status . ($reply->code ? ' ' . $rep
 # As if nobody had used a code or tried one yet.
 sub forget ($person) {
     $root->do('update pets.totp set last_step = 0, tries = 0 where account_id = ?', undef, $person->id);
+    $root->do('update pets.known_network set code_tries = 0 where account_id = ?', undef, $person->id);
     return;
 }
 
@@ -181,19 +182,20 @@ subtest 'five tries a login' => sub {
     is_deeply at_once(map { +{ mfa_token => $token, recovery_code => 'wrong' } } 1 .. 20), { '401 invalid_code' => 5, '401 mfa_token_invalid' => 15 }, 'of twenty at once five are looked at';
     is answer(second($token, recovery_code => $ann->{recovery_codes}[1])), '401 mfa_token_invalid', 'then the right one does not help';
     is_deeply at_once(map { +{ mfa_token => token($ann), code => '000000' } } 1 .. 20), { '401 invalid_code' => 5, '429 rate_limited' => 15 },
-        'one-time codes: five for the account, by whatever logins';
+        'one-time codes: five from one network, by whatever logins';
     my $paused = second(token($ann), code => $ann->app->code_of(int(time / 30)));
     is answer($paused), '429 rate_limited', 'then there is a pause';
     ok $paused->header('retry-after') >= 1 && $paused->header('retry-after') <= 30, '... of half a minute' or diag $paused->header('retry-after');
     my $step = early_in_a_step();
-    $root->do(q{update pets.totp set tried_at = tried_at - interval '30 s' where account_id = ?}, undef, $ann->id);
+    $root->do(q{update pets.known_network set code_tried_at = code_tried_at - interval '30 s' where account_id = ?}, undef, $ann->id);
     is answer(second(token($ann), code => '000000')), '401 invalid_code', 'one try';
     my $longer = second(token($ann), code => '000000')->header('retry-after');
     ok $longer > 30 && $longer <= 60, 'and the next pause is twice as long' or diag $longer;
     is second(token($ann), recovery_code => $ann->{recovery_codes}[1])->status, 200, 'a recovery code needs not wait';
-    $root->do(q{update pets.totp set tried_at = tried_at - interval '1 h', last_step = 0 where account_id = ?}, undef, $ann->id);
+    $root->do(q{update pets.known_network set code_tried_at = code_tried_at - interval '1 h' where account_id = ?}, undef, $ann->id);
+    $root->do('update pets.totp set last_step = 0 where account_id = ?', undef, $ann->id);
     is second(token($ann), code => $ann->app->code_of($step))->status, 200, 'after the pause the right code is good';
-    is $root->selectrow_array('select tries from pets.totp where account_id = ?', undef, $ann->id), 0, 'and all is forgiven';
+    is $root->selectrow_array('select sum(code_tries) from pets.known_network where account_id = ?', undef, $ann->id), 0, 'and all is forgiven';
 };
 
 subtest 'a login waits for five minutes' => sub {

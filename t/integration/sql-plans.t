@@ -140,11 +140,11 @@ for my $statistics ('without statistics', 'with statistics') {
     my $waiting   = sub ($name, $rows, $used, %argument) { plan_ok "$statistics: $name", plan_of('pets_auth', undef, "login_challenge_$name", %challenge, %argument), used => $used, rows => $rows, buffers => 100 };
     my $own       = sub ($name, $rows, $used, %argument) { plan_ok "$statistics: $name", plan_of('pets_auth', $ann, $name, %argument), used => $used, rows => $rows, buffers => 200 };
     $waiting->('open', 1, ['account_pkey', 'login_challenge_account_id_idx'], account_id => $ben->{id}, token_hash => '\x' . '1' x 64, lifetime_s => 300, credential_generation => 1);
-    $waiting->('try', 1, ['login_challenge_pkey', 'totp_pkey', 'totp_pkey'], by_code => 1);
+    $waiting->('try', 1, ['login_challenge_pkey', 'totp_pkey'], by_code => 1);
     $waiting->('code', 1, ['login_challenge_pkey', 'login_challenge_pkey', 'totp_pkey'], %code);
     $waiting->('recovery', 1, ['login_challenge_pkey', 'login_challenge_pkey', 'recovery_code_pkey', 'totp_pkey'], %recovery);
     $own->('totp_enrol', 0, [], secret => '\x' . '1' x 96, key_id => 'k');
-    $own->('totp_try', 1, ['totp_pkey', 'totp_pkey'], confirmed => 1);
+    $own->('totp_try', 1, ['totp_pkey'], confirmed => 1);
     $own->('totp_confirm', 0, ['session_pkey', 'totp_pkey'], %session, step => 7, @hashes);
     $own->('second_factor_get', 1, ['recovery_code_pkey', 'totp_pkey']);
     $own->('second_factor_remove', 1, ['session_account_id_idx', 'totp_pkey']);
