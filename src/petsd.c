@@ -53,7 +53,7 @@ static void service_release(struct service *service)
     pepper_free(service->pepper);
     pepper_free(service->previous_pepper);
     seal_free(service->seal);
-    explicit_bzero(&service->refresh_key, sizeof service->refresh_key);
+    explicit_bzero(&service->refresh_keys, sizeof service->refresh_keys);
     explicit_bzero(&service->link_key, sizeof service->link_key);
     password_rules_free(service->rules);
 }
@@ -103,8 +103,7 @@ static int service_load(struct service *service, const struct config *config, en
         seal_read(config->mfa.key_file, config->mfa.previous_key_file, FACTOR_PURPOSE, error, size);
     if (service->seal == NULL)
         return -1;
-    return server_key_read(
-        config->session.refresh_key_file, REFRESH_PURPOSE, &service->refresh_key, error, size);
+    return refresh_keys_read(&service->refresh_keys, config, error, size);
 }
 
 /* --- the body of a worker --- */

@@ -1,6 +1,6 @@
 -- session_open: Open a session for an account that has proved who it is.
 -- pool: auth
--- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid, credential_generation int4
+-- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid, credential_generation int4, refresh_key_id text
 -- columns: expires_in int4
 -- writes: yes
 --
@@ -20,9 +20,10 @@ with opened as materialized (
 ),
 inserted as (
   insert into pets.session
-    (id, account_id, refresh_hash, mfa, expires_at, ends_at, address, user_agent)
-  select $1::uuid, account_id, $3::bytea, $4::bool, now() + make_interval(secs => idle_s),
-         now() + make_interval(secs => $6::int4), $7::inet, left($8::text, 256)
+    (id, account_id, refresh_hash, refresh_key_id, mfa, expires_at, ends_at, address, user_agent)
+  select $1::uuid, account_id, $3::bytea, $16::text, $4::bool,
+         now() + make_interval(secs => idle_s), now() + make_interval(secs => $6::int4), $7::inet,
+         left($8::text, 256)
   from opened
 ),
 known as materialized (

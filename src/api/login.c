@@ -114,7 +114,7 @@ enum err login_open_session(struct exchange *exchange, struct grant *grant, int3
     struct uuid session;
 
     uuid_v7(&session);
-    if (refresh_make(&service->refresh_key, &session, 0, &grant->refresh) != 0)
+    if (refresh_make(&service->refresh_keys.key[0], &session, 0, &grant->refresh) != 0)
         return ERR_INTERNAL;
     query_uuid(query, &session);
     query_uuid(query, &grant->account);
@@ -129,6 +129,7 @@ enum err login_open_session(struct exchange *exchange, struct grant *grant, int3
     throttle_bind_give(exchange, query, receipt);
     service_bind_mail(exchange, query);
     query_int4(query, generation);
+    query_string(query, service->refresh_keys.key[0].id);
     return ERR_NONE;
 }
 

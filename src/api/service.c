@@ -5,6 +5,9 @@
 
 #include "base/log.h"
 
+/* Whoever repeats a refresh may make us look; not more often than that. */
+enum { REFRESH_KEYS_LOOK_US = 10000000 };
+
 static void hashed(struct hash_job *job)
 {
     struct exchange *exchange = job->context;
@@ -100,6 +103,39 @@ int service_grant(struct exchange *exchange, const struct grant *grant)
 
     return grant_write(
         service->config, service->keys, grant, exchange->arena, &exchange->reply.json);
+}
+
+static bool knows_refresh_key(const struct refresh_keys *keys, const char *id)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (strcmp(keys->key[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+void service_find_refresh_key(struct exchange *exchange, const char *id, size_t length)
+{
+    struct service *service = service_of(exchange);
+    int64_t now_us = base_now_us();
+    char name[sizeof service->refresh_key_missed];
+    char error[512] = "";
+    int learnt;
+
+    snprintf(name, sizeof name, "%.*s", (int)length, id);
+    if (strcmp(name, service->refresh_key_missed) == 0 &&
+        now_us - service->refresh_keys_looked_us < REFRESH_KEYS_LOOK_US)
+        return;
+    service->refresh_keys_looked_us = now_us;
+    memcpy(service->refresh_key_missed, name, sizeof name);
+    slot_count(service->slot, COUNTER_KEY_LOOKUPS);
+    learnt = refresh_keys_learn(&service->refresh_keys, service->config, error, sizeof error);
+    if (learnt == -1)
+        log_event(LEVEL_ERROR, "refresh_keys_unreadable", log_str("error", error));
+    if (learnt == 1)
+        log_event(LEVEL_INFO, "refresh_keys_renewed", log_int("keys", service->refresh_keys.count));
+    if (!knows_refresh_key(&service->refresh_keys, name))
+        log_event(LEVEL_WARNING, "refresh_key_unknown", log_str("request_id", exchange->request.id),
+            log_str("key_id", name));
 }
 
 void service_bind_mail(const struct exchange *exchange, struct query *query)

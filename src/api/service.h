@@ -11,6 +11,7 @@
 #include "auth/link.h"
 #include "auth/password.h"
 #include "auth/password_rules.h"
+#include "auth/refresh.h"
 #include "auth/rehash.h"
 #include "auth/token.h"
 #include "http/exchange.h"
@@ -19,18 +20,20 @@ struct service {
     const struct config *config;
     struct scoreboard *scoreboard;
     struct slot *slot;
-    struct keys *keys;               /* NULL in the ops worker */
-    struct token_verifier *verifier; /* the same */
-    int64_t keys_looked_us;          /* when it last looked for new public keys; 0: never */
-    struct pepper *pepper;           /* auth pool only: what new hashes are made with */
-    struct pepper *previous_pepper;  /* or what some were made with; NULL: none */
-    struct password_rules *rules;    /* auth pool only */
-    struct hasher *hasher;           /* auth pool only */
-    struct rehasher *rehasher;       /* the same */
-    struct server_key refresh_key;   /* auth pool only */
-    struct server_key link_key;      /* the same, when mail is sent */
-    struct seal *seal;               /* of second factors; auth pool only */
-    int listen_fd;                   /* of the pool, for its queue depth; -1 unknown */
+    struct keys *keys;                /* NULL in the ops worker */
+    struct token_verifier *verifier;  /* the same */
+    int64_t keys_looked_us;           /* when it last looked for new public keys; 0: never */
+    struct pepper *pepper;            /* auth pool only: what new hashes are made with */
+    struct pepper *previous_pepper;   /* or what some were made with; NULL: none */
+    struct password_rules *rules;     /* auth pool only */
+    struct hasher *hasher;            /* auth pool only */
+    struct rehasher *rehasher;        /* the same */
+    struct refresh_keys refresh_keys; /* auth pool only */
+    int64_t refresh_keys_looked_us;   /* when it last looked for another one; 0: never */
+    char refresh_key_missed[16 + 1];  /* and for which */
+    struct server_key link_key;       /* the same, when mail is sent */
+    struct seal *seal;                /* of second factors; auth pool only */
+    int listen_fd;                    /* of the pool, for its queue depth; -1 unknown */
 };
 
 static inline struct service *service_of(const struct exchange *exchange)
@@ -69,6 +72,12 @@ enum err service_check_password(
 
 /* Fills the reply with an access and a refresh token. -1 when a library fails (logged). */
 int service_grant(struct exchange *exchange, const struct grant *grant);
+
+/*
+ * Looks for the key of refresh tokens that has this id, where the configuration as it is now says,
+ * and learns what it finds: once, and not again within ten seconds.
+ */
+void service_find_refresh_key(struct exchange *exchange, const char *id, size_t length);
 
 /* Binds the id of a message that is to tell what is done: null when no mail is sent. */
 void service_bind_mail(const struct exchange *exchange, struct query *query);

@@ -17,9 +17,50 @@ const struct field sessions_refresh_fields[sessions_refresh_fields_count] = {
 };
 
 /* Columns of session_refresh. */
-enum { COLUMN_VERDICT, COLUMN_ACCOUNT, COLUMN_EXPIRES_IN };
+enum { COLUMN_VERDICT, COLUMN_ACCOUNT, COLUMN_EXPIRES_IN, COLUMN_SUCCESSOR, COLUMN_KEY_ID };
 
 static const char not_good[] = "The refresh token is not, or no longer, good: log in again.";
+
+struct renewal {
+    struct grant grant;
+    struct refresh_token given;
+    bool genuine;
+    bool looked;                                       /* for a key that was not known */
+    struct refresh_token successors[REFRESH_KEYS_MAX]; /* one for each key */
+};
+
+/* With what can be derived from the keys that are known now. */
+static enum err exchange_token(struct exchange *exchange, struct renewal *renewal)
+{
+    const struct service *service = service_of(exchange);
+    const struct refresh_keys *keys = &service->refresh_keys;
+    struct text ids[REFRESH_KEYS_MAX], hashes[REFRESH_KEYS_MAX];
+    struct query *query;
+
+    for (size_t i = 0; i < keys->count; i++) {
+        struct refresh_token *successor = &renewal->successors[i];
+
+        if (refresh_make(&keys->key[i], &renewal->given.session, renewal->given.generation + 1,
+                successor) != 0)
+            return ERR_INTERNAL;
+        ids[i] = (struct text){keys->key[i].id, strlen(keys->key[i].id)};
+        hashes[i] = (struct text){(const char *)successor->hash, sizeof successor->hash};
+    }
+    query = exchange_query(exchange, STATEMENT_SESSION_REFRESH);
+    query_uuid(query, &renewal->given.session);
+    query_int4(query, renewal->given.generation);
+    query_bytes(query, renewal->given.hash, sizeof renewal->given.hash);
+    query_bool(query, renewal->genuine);
+    query_text_array(query, ids, keys->count);
+    query_bytes_array(query, hashes, keys->count);
+    query_bool(query, renewal->looked);
+    query_int4(query, service->config->session.idle_s);
+    query_int4(query, service->config->session.refresh_grace_s);
+    query_string(query, exchange->request.id);
+    query_inet(query, exchange->request.address);
+    query_string(query, exchange->request.user_agent);
+    return ERR_NONE;
+}
 
 static enum err refuse(const struct exchange *exchange)
 {
@@ -29,61 +70,59 @@ static enum err refuse(const struct exchange *exchange)
 
 enum err sessions_refresh(struct exchange *exchange)
 {
-    const struct service *service = service_of(exchange);
+    const struct refresh_keys *keys = &service_of(exchange)->refresh_keys;
     const struct text *text = &exchange->values[F_REFRESH_TOKEN].text;
-    struct grant *grant = arena_zalloc(exchange->arena, sizeof *grant);
-    struct refresh_token *given = arena_zalloc(exchange->arena, sizeof *given);
-    struct query *query;
-    bool genuine;
+    struct renewal *renewal = arena_zalloc(exchange->arena, sizeof *renewal);
 
     exchange->detail = not_good;
-    if (!refresh_parse(&service->refresh_key, text->bytes, text->length, given, &genuine))
+    if (!refresh_parse(keys, text->bytes, text->length, &renewal->given, &renewal->genuine))
         return refuse(exchange);
-    if (refresh_make(
-            &service->refresh_key, &given->session, given->generation + 1, &grant->refresh) != 0)
-        return ERR_INTERNAL;
-    exchange->memory = grant;
-    query = exchange_query(exchange, STATEMENT_SESSION_REFRESH);
-    query_uuid(query, &given->session);
-    query_int4(query, given->generation);
-    query_bytes(query, given->hash, sizeof given->hash);
-    query_bool(query, genuine);
-    query_bytes(query, grant->refresh.hash, sizeof grant->refresh.hash);
-    query_int4(query, service->config->session.idle_s);
-    query_int4(query, service->config->session.refresh_grace_s);
-    query_string(query, exchange->request.id);
-    query_inet(query, exchange->request.address);
-    query_string(query, exchange->request.user_agent);
-    return ERR_NONE;
+    exchange->memory = renewal;
+    return exchange_token(exchange, renewal);
 }
 
 /* Somebody holds a copy of a token that was used already. */
-static void log_reuse(const struct exchange *exchange, const struct grant *grant)
+static void log_reuse(const struct exchange *exchange, const struct refresh_token *given)
 {
     char account[UUID_SIZE], session[UUID_SIZE];
 
     uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ACCOUNT), account);
-    uuid_format(&grant->refresh.session, session);
+    uuid_format(&given->session, session);
     log_event(LEVEL_WARNING, "authn_token_reuse", log_str("request_id", exchange->request.id),
         log_str("account_id", account), log_str("session_id", session),
         log_str("address", exchange->request.address));
 }
 
+/* Another worker has derived the successor from a key that is not known here, or not yet. */
+static enum err look_for_key(struct exchange *exchange, struct renewal *renewal)
+{
+    size_t length;
+    const char *id = rows_text(&exchange->query.rows, 0, COLUMN_KEY_ID, &length);
+
+    renewal->looked = true;
+    service_find_refresh_key(exchange, id, length);
+    return exchange_token(exchange, renewal);
+}
+
 enum err sessions_refreshed(struct exchange *exchange)
 {
     const struct rows *rows = &exchange->query.rows;
-    struct grant *grant = exchange->memory;
+    struct renewal *renewal = exchange->memory;
+    struct grant *grant = &renewal->grant;
 
     if (rows->count != 1)
         return ERR_INTERNAL;
+    if (rows_is(rows, 0, COLUMN_VERDICT, "unknown") && !renewal->looked)
+        return look_for_key(exchange, renewal);
     if (rows_is(rows, 0, COLUMN_VERDICT, "reused")) {
-        log_reuse(exchange, grant);
+        log_reuse(exchange, &renewal->given);
         return ERR_SESSION_ENDED;
     }
     if (!rows_is(rows, 0, COLUMN_VERDICT, "rotated") &&
         !rows_is(rows, 0, COLUMN_VERDICT, "repeated"))
         return refuse(exchange);
     exchange->detail = NULL;
+    grant->refresh = renewal->successors[rows_int4(rows, 0, COLUMN_SUCCESSOR) - 1];
     grant->account = *rows_uuid(rows, 0, COLUMN_ACCOUNT);
     grant->refresh_expires_in = rows_int4(rows, 0, COLUMN_EXPIRES_IN);
     return service_grant(exchange, grant) == 0 ? ERR_NONE : ERR_INTERNAL;

@@ -60,6 +60,7 @@ struct config {
         int refresh_grace_s;
         int step_up_s;
         const char *refresh_key_file;
+        const char *previous_refresh_key_file;
     } session;
     struct {
         bool required;

@@ -141,6 +141,8 @@ static bool check_secrets(struct check *check)
             serves(c, "auth"), serves(c, "auth")},
         {"session.refresh_key_file", c->session.refresh_key_file, AT(session.refresh_key_file),
             serves(c, "auth"), serves(c, "auth")},
+        {"session.previous_refresh_key_file", c->session.previous_refresh_key_file,
+            AT(session.previous_refresh_key_file), serves(c, "auth"), false},
         {"mfa.key_file", c->mfa.key_file, AT(mfa.key_file), serves(c, "auth"), serves(c, "auth")},
         {"mfa.previous_key_file", c->mfa.previous_key_file, AT(mfa.previous_key_file),
             serves(c, "auth"), false},

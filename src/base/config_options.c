@@ -109,6 +109,8 @@ const struct config_option config_options[] = {
     "what is sensitive needs a proof of identity that is not older"},
 {"session", "refresh_key_file", CONFIG_SECRET, AT(session.refresh_key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
     "file with the key that refresh tokens are derived from; pool auth only"},
+{"session", "previous_refresh_key_file", CONFIG_SECRET, AT(session.previous_refresh_key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the key before it: what was derived from it is known, and given once more; pool auth only"},
 
 {"mfa", "required", CONFIG_BOOL, AT(mfa.required), "on", 0, 0, "", NULL, RELOAD,
     "whether an administrator must have used a second factor; without one he is a user"},

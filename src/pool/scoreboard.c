@@ -57,7 +57,9 @@ const struct counter_info *counter_info(enum counter counter)
             "Access tokens whose signature was verified before."},
         [COUNTER_TOKENS_REFUSED] = {"tokens_refused_total", "Access tokens refused."},
         [COUNTER_KEY_LOOKUPS] = {"key_lookups_total",
-            "Looks for new public keys, for a token with an unknown kid."},
+            "Looks for new keys: public ones for a kid, or those of refresh tokens for an id, that "
+            "is "
+            "not known."},
         [COUNTER_HASHES] = {"password_hashes_total", "Passwords hashed."},
         [COUNTER_HASHES_REFUSED] = {"password_hashes_refused_total",
             "Passwords not hashed because hash_queue were waiting already."},

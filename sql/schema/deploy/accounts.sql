@@ -47,7 +47,8 @@ create table pets.credential (
 );
 
 -- A session is also the family of its refresh tokens: they differ by generation,
--- and of the current one and the one before it the SHA-256 is kept.
+-- and of the current one and the one before it the SHA-256 is kept; of the key that
+-- the current one was derived from, the id.
 create table pets.session (
   id uuid not null,
   account_id uuid not null,
@@ -57,6 +58,7 @@ create table pets.session (
   generation integer not null default 0,
   refresh_hash bytea not null,
   previous_hash bytea,
+  refresh_key_id text,
   refreshed_at timestamptz not null default now(),
   expires_at timestamptz not null,
   ends_at timestamptz not null,
@@ -69,6 +71,7 @@ create table pets.session (
   constraint session_generation_positive check (generation >= 0),
   constraint session_refresh_hash_size check (octet_length(refresh_hash) = 32),
   constraint session_previous_hash_size check (octet_length(previous_hash) = 32),
+  constraint session_refresh_key_id_size check (octet_length(refresh_key_id) between 1 and 16),
   constraint session_user_agent_size check (char_length(user_agent) <= 256)
 );
 

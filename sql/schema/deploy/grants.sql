@@ -45,7 +45,7 @@ on pets.credential to pets_auth;
 
 grant select (id, account_id, created_at, mfa, refreshed_at, expires_at, ends_at, revoked_at,
               address, user_agent),
-      insert (id, account_id, mfa, refresh_hash, expires_at, ends_at, address, user_agent),
+      insert (id, account_id, mfa, refresh_hash, refresh_key_id, expires_at, ends_at, address, user_agent),
       update (authenticated_at, mfa, revoked_at)
 on pets.session to pets_auth;
 

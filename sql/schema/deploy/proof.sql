@@ -12,26 +12,26 @@ begin;
 
 set local role pets_owner;
 
--- To hold a row takes the right to update one; the owner updates neither.
-create policy owner_hold on pets.account
-for update to pets_owner
-using (true)
+-- To hold a row takes the right to update one: before there is an identity anybody's is
+-- held, then one's own, and none is updated by that.
+create policy auth_hold on pets.account
+for update to pets_auth
+using (
+  (select nullif(current_setting('pets.user_id', true), '')) is null
+  or id = (select nullif(current_setting('pets.user_id', true), '')::uuid)
+)
 with check (false);
 
-create policy owner_look on pets.credential
-for select to pets_owner
-using (true);
-
-create policy owner_hold on pets.credential
-for update to pets_owner
-using (true)
+create policy auth_hold on pets.credential
+for update to pets_auth
+using ((select nullif(current_setting('pets.user_id', true), '')) is null)
 with check (false);
 
 -- True when the account is active and its password is of this generation; then both stay
--- so until the end of the transaction.
+-- so until the end of the transaction. It runs with the privileges of the pool.
 create function pets.hold_credential(account uuid, generation integer) returns boolean
 language plpgsql
-security definer
+security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin

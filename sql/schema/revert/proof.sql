@@ -4,8 +4,7 @@ begin;
 
 drop function pets.end_sessions(uuid, uuid);
 drop function pets.hold_credential(uuid, integer);
-drop policy owner_hold on pets.credential;
-drop policy owner_look on pets.credential;
-drop policy owner_hold on pets.account;
+drop policy auth_hold on pets.credential;
+drop policy auth_hold on pets.account;
 
 commit;

@@ -7,7 +7,7 @@ from pets.account where false;
 select account_id, hash, pepper_id, generation, updated_at
 from pets.credential where false;
 select id, account_id, created_at, authenticated_at, mfa, generation, refresh_hash, previous_hash,
-       refreshed_at, expires_at, ends_at, revoked_at, address, user_agent
+       refresh_key_id, refreshed_at, expires_at, ends_at, revoked_at, address, user_agent
 from pets.session where false;
 
 do $$
