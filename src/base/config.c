@@ -10,6 +10,7 @@
 #include "base/config_check.h"
 #include "base/config_options.h"
 
+#include <dirent.h>
 #include <ini.h>
 #include <sched.h>
 
@@ -19,13 +20,20 @@ struct owned {
     struct arena *arena;
 };
 
+/* Where an option was set. */
+struct origin {
+    const char *path; /* NULL: nowhere */
+    int line;
+};
+
 struct parse {
     struct owned *owned;
+    const char *path; /* of the file that is being read */
     FILE *file;
     char *line; /* getline's */
     size_t line_size;
     int line_number;
-    int set_at[CONFIG_OPTIONS_MAX]; /* the line of each option; 0: not in the file */
+    struct origin set_at[CONFIG_OPTIONS_MAX]; /* in the last file that has it */
     char *error;
     size_t error_size;
     int error_line; /* -1: no error */
@@ -43,10 +51,8 @@ static bool fail(struct parse *parse, int line, const char *format, ...)
     if (parse->error_line >= 0)
         return false;
     parse->error_line = line;
-    length =
-        line > 0
-            ? snprintf(parse->error, parse->error_size, "%s:%d: ", parse->owned->config.path, line)
-            : snprintf(parse->error, parse->error_size, "%s: ", parse->owned->config.path);
+    length = line > 0 ? snprintf(parse->error, parse->error_size, "%s:%d: ", parse->path, line)
+                      : snprintf(parse->error, parse->error_size, "%s: ", parse->path);
     if (length < 0 || (size_t)length >= parse->error_size)
         return false;
     va_start(values, format);
@@ -229,7 +235,7 @@ static void set_default(struct parse *parse, const struct config_option *option)
         abort();
 }
 
-/* --- the file --- */
+/* --- a file --- */
 
 static bool known_section(const char *section)
 {
@@ -255,10 +261,10 @@ static int on_pair(void *context, const char *section, const char *name, const c
 
         if (strcmp(option->section, section) != 0 || strcmp(option->name, name) != 0)
             continue;
-        if (parse->set_at[i] != 0)
+        if (parse->set_at[i].path == parse->path)
             return fail(parse, parse->line_number, "%s.%s: is given twice, first in line %d",
-                section, name, parse->set_at[i]);
-        parse->set_at[i] = parse->line_number;
+                section, name, parse->set_at[i].line);
+        parse->set_at[i] = (struct origin){parse->path, parse->line_number};
         return set_option(parse, option, value);
     }
     return fail(parse, parse->line_number, "%s.%s: there is no such option", section, name);
@@ -308,11 +314,14 @@ static char *next_line(char *out, int size, void *context)
     return out;
 }
 
-static bool parse_file(struct parse *parse)
+/* Borrows the path for as long as origins are asked for. */
+static bool parse_file(struct parse *parse, const char *path)
 {
     int result;
 
-    parse->file = fopen(parse->owned->config.path, "re");
+    parse->path = path;
+    parse->line_number = 0;
+    parse->file = fopen(path, "re");
     if (parse->file == NULL)
         return fail(parse, 0, "%s", strerror(errno));
     result = ini_parse_stream(next_line, parse, on_pair, parse);
@@ -320,6 +329,8 @@ static bool parse_file(struct parse *parse)
         fail(parse, 0, "%s", strerror(errno));
     fclose(parse->file);
     free(parse->line);
+    parse->line = NULL;
+    parse->line_size = 0;
     if (parse->error_line > 0 && result > 0 && result < parse->error_line)
         parse->error_line = -1; /* libinih met bad syntax before */
     if (parse->error_line < 0 && result != 0)
@@ -327,26 +338,73 @@ static bool parse_file(struct parse *parse)
     return parse->error_line < 0;
 }
 
+/* --- the files beside it: FILE.d/NAME.conf, in the order of their names --- */
+
+static int is_part(const struct dirent *entry)
+{
+    size_t length = strlen(entry->d_name);
+
+    return entry->d_name[0] != '.' && length > 5 &&
+           strcmp(entry->d_name + length - 5, ".conf") == 0;
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* In the arena, as origins name it. */
+static const char *part_path(const struct parse *parse, const char *directory, const char *name)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s/%s", directory, name);
+
+    return arena_copy(parse->owned->arena, path, MIN((size_t)MAX(length, 0), sizeof path - 1));
+}
+
+static bool parse_parts(struct parse *parse)
+{
+    char directory[PATH_MAX];
+    struct dirent **entries;
+    int count;
+
+    if (snprintf(directory, sizeof directory, "%s.d", parse->path) >= (int)sizeof directory)
+        return fail(parse, 0, "the path is too long");
+    count = scandir(directory, &entries, is_part, by_name);
+    if (count < 0)
+        return errno == ENOENT ? true : fail(parse, 0, "%s: %s", directory, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        if (parse->error_line < 0)
+            parse_file(parse, part_path(parse, directory, entries[i]->d_name));
+        free(entries[i]);
+    }
+    free(entries);
+    return parse->error_line < 0;
+}
+
 /* --- exported --- */
 
-static int line_of(const struct parse *parse, size_t offset)
+static struct origin origin_of(const struct parse *parse, size_t offset)
 {
     for (size_t i = 0; i < config_options_count; i++)
         if (config_options[i].offset == offset)
             return parse->set_at[i];
-    return 0;
+    return (struct origin){NULL, 0};
 }
 
 static bool check_rules(struct parse *parse)
 {
+    struct origin origin;
     size_t fault[2];
     char problem[256];
-    int line;
 
     if (config_check(&parse->owned->config, fault, problem, sizeof problem))
         return true;
-    line = line_of(parse, fault[0]);
-    return fail(parse, line > 0 ? line : line_of(parse, fault[1]), "%s", problem);
+    origin = origin_of(parse, fault[0]);
+    if (origin.path == NULL)
+        origin = origin_of(parse, fault[1]);
+    parse->path = origin.path == NULL ? parse->owned->config.path : origin.path;
+    return fail(parse, origin.line, "%s", problem);
 }
 
 static int available_processors(void)
@@ -376,7 +434,7 @@ struct config *config_read(const char *path, char *error, size_t size)
 
     for (size_t i = 0; i < config_options_count; i++)
         set_default(&parse, &config_options[i]);
-    if (parse_file(&parse) && check_rules(&parse)) {
+    if (parse_file(&parse, config->path) && parse_parts(&parse) && check_rules(&parse)) {
         if (config->pool.workers == 0)
             config->pool.workers = MIN(available_processors(), 256);
         if (config->password.hash_slots == 0)

@@ -1,5 +1,6 @@
 /*
- * config.h: the configuration of one pool, read from one ini file over one table of options. The
+ * config.h: the configuration of one pool, read from an ini file, and from those in the directory
+ * beside it, over one table of options. The
  * table parses, checks, prints (-T) and documents; a field here without a row there does not get a
  * value. Durations are milliseconds unless the name says otherwise; sizes are bytes. Strings are
  * never NULL (an unset one is empty) and are owned by the configuration.
@@ -124,8 +125,10 @@ struct config {
 };
 
 /*
- * Reads and checks a file. NULL on an error, with one line for people in `error`: file, line,
- * option, what is wrong and what is allowed. Caller frees with config_free.
+ * Reads and checks a file, and behind it the files PATH.d/NAME.conf in the order of their names: an
+ * option that is in several has the value of the last one. NULL on an error, with one line for
+ * people in `error`: file, line, option, what is wrong and what is allowed. Caller frees with
+ * config_free.
  */
 struct config *config_read(const char *path, char *error, size_t size);
 void config_free(struct config *config);

@@ -8,6 +8,7 @@
 
 #include <check.h>
 #include <sched.h>
+#include <sys/stat.h>
 
 static char path[64];
 static char message[512];
@@ -375,6 +376,90 @@ START_TEST(reload_keeps_what_is_fixed)
 }
 END_TEST
 
+/* Files beside the file: path.d/NAME with this text. */
+static void write_part(const char *name, const char *text)
+{
+    char part[128];
+    FILE *file;
+
+    snprintf(part, sizeof part, "%s.d", path);
+    mkdir(part, 0700);
+    snprintf(part, sizeof part, "%s.d/%s", path, name);
+    file = fopen(part, "w");
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    ck_assert_int_eq(fclose(file), 0);
+}
+
+static void remove_parts(void)
+{
+    static const char *const names[] = {
+        "10-a.conf", "20-b.conf", "9.conf", ".conf", ".x.conf", "30-c.conf~", "40-d.ini"};
+    char part[128];
+
+    for (size_t i = 0; i < countof(names); i++) {
+        snprintf(part, sizeof part, "%s.d/%s", path, names[i]);
+        unlink(part);
+    }
+    snprintf(part, sizeof part, "%s.d", path);
+    ck_assert_int_eq(rmdir(part), 0);
+}
+
+/* In the order of their names, each over those before; what is not NAME.conf is not read. */
+START_TEST(parts)
+{
+    struct config *config;
+
+    write_part("10-a.conf", "[pool]\nworkers = 1\nbacklog = 1\n[token]\nissuer = a\n");
+    write_part("20-b.conf", "[pool]\nworkers = 2\nbacklog = 2\n");
+    write_part("9.conf", "[pool]\nbacklog = 9\n");
+    write_part(".conf", "[pool]\nbacklog = 10\n");
+    write_part(".x.conf", "[pool]\nbacklog = 11\n");
+    write_part("30-c.conf~", "[pool]\nbacklog = 12\n");
+    write_part("40-d.ini", "[pool]\nbacklog = 13\n");
+    config = read_text(API "[pool]\nworkers = 3\n");
+    ck_assert_msg(config != NULL, "%s", message);
+    ck_assert_str_eq(config->path, path);
+    ck_assert_int_eq(config->pool.workers, 2);
+    ck_assert_int_eq(config->pool.backlog, 9);
+    ck_assert_str_eq(config->token.issuer, "a");
+    config_free(config);
+    remove_parts();
+}
+END_TEST
+
+/* A message names the file in which what is wrong stands. */
+START_TEST(bad_parts)
+{
+    char expected[256];
+
+    write_part("10-a.conf", "[pool]\nkill_timeout_ms = 10000\n");
+    ck_assert_ptr_null(read_text(API));
+    snprintf(expected, sizeof expected,
+        "%s.d/10-a.conf:2: pool.request_timeout_ms: 10000 ms is not less than "
+        "pool.kill_timeout_ms: 10000 ms",
+        path);
+    ck_assert_str_eq(message, expected);
+    write_part("10-a.conf", "[pool]\nworkers = 1\n\nworkers = 1\n");
+    write_part("20-b.conf", "[pool]\nworkers = x\n");
+    ck_assert_ptr_null(read_text(API));
+    snprintf(expected, sizeof expected,
+        "%s.d/10-a.conf:4: pool.workers: is given twice, first in line 2", path);
+    ck_assert_str_eq(message, expected);
+    write_part("10-a.conf", "");
+    ck_assert_ptr_null(read_text(API));
+    snprintf(expected, sizeof expected,
+        "%s.d/20-b.conf:2: pool.workers: \"x\" is not a whole number; allowed: 0 to 256 processes",
+        path);
+    ck_assert_str_eq(message, expected);
+    ck_assert_ptr_null(read_text("[pool]\nworkers = y\n"));
+    snprintf(expected, sizeof expected,
+        "%s:2: pool.workers: \"y\" is not a whole number; allowed: 0 to 256 processes", path);
+    ck_assert_str_eq(message, expected);
+    remove_parts();
+}
+END_TEST
+
 START_TEST(secrets_in_the_environment)
 {
     static const char *const refused[] = {"PGPASSWORD", "PGPASSFILE", "PETS_PASSWORD",
@@ -412,6 +497,8 @@ int main(void)
     tcase_add_test(tests, dump_is_input);
     tcase_add_test(tests, dump_explains);
     tcase_add_test(tests, reload_keeps_what_is_fixed);
+    tcase_add_test(tests, parts);
+    tcase_add_test(tests, bad_parts);
     tcase_add_test(tests, secrets_in_the_environment);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
