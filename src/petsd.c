@@ -17,13 +17,14 @@
 #include "db/db.h"
 #include "http/fastcgi.h"
 #include "http/server.h"
+#include "pool/askers.h"
 #include "pool/master.h"
 
 #include "config.h"
 
 extern char **environ;
 
-enum { ERROR_SIZE = 512, KEYS_LOOK_US = 10 * 1000 * 1000 };
+enum { ERROR_SIZE = 512, KEYS_LOOK_US = 10 * 1000 * 1000, RELOAD_MARGIN_MS = 5000 };
 
 static bool pool_is(const struct config *config, const char *name)
 {
@@ -306,6 +307,34 @@ static int test_all(const struct config *config, bool database)
     return EXIT_SUCCESS;
 }
 
+/* Both what is to be reloaded and who is to do so must be in order, or nothing is asked for. */
+static int reload(const struct config *config, const char *text)
+{
+    int status = test_all(config, false);
+    char *end;
+    long pid = strtol(text, &end, 10);
+    int result;
+
+    if (status != EXIT_SUCCESS)
+        return status;
+    if (pid <= 1 || pid > INT_MAX || *end != '\0') {
+        fprintf(stderr, "petsd: \"%s\" is not the id of a process\n", text);
+        return 2;
+    }
+    /* One that is going on may have to end first. */
+    result = askers_ask((pid_t)pid, 2 * config->pool.start_timeout_ms + RELOAD_MARGIN_MS);
+    if (result == 1) {
+        puts("petsd: reloaded");
+        return EXIT_SUCCESS;
+    }
+    if (result == 0)
+        fputs("petsd: not reloaded, and the pool serves as before; its log says why\n", stderr);
+    else
+        fprintf(stderr, "petsd: process %ld, which is to reload: %s\n", pid,
+            errno == ETIMEDOUT ? "no answer" : strerror(errno));
+    return EXIT_FAILURE;
+}
+
 /* The environment is not a source of configuration, for us or for libpq; only what systemd says is
  * kept. */
 static void clean_environment(void)
@@ -333,35 +362,44 @@ static const char *statement_name(int statement)
     return statement >= 0 && statement < STATEMENT_COUNT ? statements[statement].name : NULL;
 }
 
-static int run(struct config *config)
+/* Who only helps out leaves the ops socket, and so the numbers, to the one that it relieves. */
+static int run(struct config *config, bool relief)
 {
     static const struct master_names names = {routes_name, statement_name};
 
+    if (relief)
+        config->pool.ops_listen = "";
     return master_run(config, serve, &names);
 }
 
 static void usage(FILE *out)
 {
     fputs(
-        "usage: petsd -c FILE           run the pool that FILE configures, in the foreground\n"
-        "       petsd -c FILE -t [-d]   test the configuration; -d: prepare every statement, too\n"
-        "       petsd -c FILE -T        print every option with its value, default and range\n"
-        "       petsd --routes          print the table of routes\n"
-        "       petsd --fields          print the fields of each route's body and query string\n"
+        "usage: petsd -c FILE [--relief]     run the pool that FILE configures, in the foreground\n"
+        "       petsd -c FILE -t [-d]        test the configuration; -d: prepare every statement, "
+        "too\n"
+        "       petsd -c FILE -T             print every option with its value, default and range\n"
+        "       petsd -c FILE --reload PID   test it, let the master PID reload, say how that "
+        "went\n"
+        "       petsd --routes               print the table of routes\n"
+        "       petsd --fields               print the fields of each route's body and query "
+        "string\n"
         "       petsd --version\n",
         out);
 }
 
 struct arguments {
     const char *file;
-    bool test, database, dump;
+    const char *reload; /* the master's process id */
+    bool test, database, dump, relief;
 };
 
 /* -1: go on; else the exit status. */
 static int parse_arguments(int argc, char **argv, struct arguments *arguments)
 {
     static const struct option options[] = {{"fields", no_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'}, {"routes", no_argument, NULL, 'r'},
+        {"help", no_argument, NULL, 'h'}, {"relief", no_argument, NULL, 'R'},
+        {"reload", required_argument, NULL, 'l'}, {"routes", no_argument, NULL, 'r'},
         {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     int option;
 
@@ -382,6 +420,12 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
         case 'f':
             routes_print_fields(stdout);
             return EXIT_SUCCESS;
+        case 'R':
+            arguments->relief = true;
+            break;
+        case 'l':
+            arguments->reload = optarg;
+            break;
         case 'r':
             routes_print(stdout);
             return EXIT_SUCCESS;
@@ -396,7 +440,8 @@ static int parse_arguments(int argc, char **argv, struct arguments *arguments)
             return 2;
         }
     }
-    if (arguments->file != NULL && optind == argc && (!arguments->database || arguments->test))
+    if (arguments->file != NULL && optind == argc && (!arguments->database || arguments->test) &&
+        arguments->relief + arguments->test + (arguments->reload != NULL) < 2)
         return -1;
     usage(stderr);
     return 2;
@@ -424,12 +469,16 @@ int main(int argc, char **argv)
         fprintf(stderr, "petsd: %s\n", error);
         return WORKER_EXIT_CONFIG;
     }
-    if (!arguments.test && !arguments.dump)
-        return run(config);
+    if (!arguments.test && !arguments.dump && arguments.reload == NULL)
+        return run(config, arguments.relief);
     log_threshold(LEVEL_ERROR);
     if (arguments.dump)
         config_dump(config, stdout);
-    status = arguments.test ? test_all(config, arguments.database) : EXIT_SUCCESS;
+    status = EXIT_SUCCESS;
+    if (arguments.reload != NULL)
+        status = reload(config, arguments.reload);
+    else if (arguments.test)
+        status = test_all(config, arguments.database);
     config_free(config);
     return status;
 }

@@ -1,4 +1,5 @@
 libpets_a_SOURCES += \
+	src/pool/askers.c src/pool/askers.h \
 	src/pool/backoff.c src/pool/backoff.h \
 	src/pool/children.c src/pool/children.h \
 	src/pool/generation.c src/pool/generation.h \

@@ -7,6 +7,7 @@
  *
  *   HUP             reads the configuration anew and starts a generation with it; when all of it is
  *                   ready the old one gets QUIT. If anything goes wrong before, the old one stays.
+ *   RTMIN+1         the same, for petsd --reload, which is told how it went (askers.h).
  *   QUIT, TERM, INT stop, after all that has been asked has been answered: workers get QUIT, after
  *                   drain_timeout_ms TERM, after term_timeout_ms KILL.
  *   TERM, INT again stop now: workers get TERM; the third time KILL.
@@ -16,6 +17,7 @@
 #include "pool/master.h"
 #include "base/base.h"
 #include "base/log.h"
+#include "pool/askers.h"
 #include "pool/generation.h"
 #include "pool/notify.h"
 
@@ -32,7 +34,8 @@ struct master {
     uint32_t generations;    /* numbers given away */
     bool was_complete;       /* the first start has succeeded */
     bool reload_again;       /* HUP came during a reload */
-    int stops;               /* how often it was told to stop */
+    struct askers askers;
+    int stops; /* how often it was told to stop */
     bool finished;
     int status; /* of the program */
     int64_t now_us;
@@ -72,14 +75,14 @@ static int take_signals(void)
 }
 
 /* The next signal, or 0 after a tick. */
-static int next_signal(void)
+static int next_signal(siginfo_t *info)
 {
     const struct timespec tick = {.tv_nsec = TICK_MS * 1000000L};
     sigset_t set;
     int number;
 
     all_signals(&set);
-    number = sigtimedwait(&set, NULL, &tick);
+    number = sigtimedwait(&set, info, &tick);
     return number < 0 ? 0 : number;
 }
 
@@ -94,6 +97,8 @@ static void stop_gracefully(struct master *master)
     atomic_store(&board(master)->draining, 1);
     listener_unlink(&master->sockets.pool);
     listener_close(&master->sockets.pool);
+    askers_answer(&master->askers, false);
+    askers_answer(&master->askers, false);
     if (master->next != NULL)
         generation_leave(master->next, WORKER_POOL, master->now_us);
     generation_leave(master->current, WORKER_POOL, master->now_us);
@@ -150,6 +155,7 @@ static void reload_failed(struct master *master, const char *why)
         log_int("serving_generation", master->current->number));
     notify_send("READY=1\nSTATUS=reload failed, generation %u is still serving: %s",
         master->current->number, why);
+    askers_answer(&master->askers, false);
 }
 
 static void abandon(struct master *master, const char *why)
@@ -185,8 +191,10 @@ static void reload(struct master *master)
     char error[512], names[512];
     struct config *config;
 
-    if (master->stops > 0)
+    if (master->stops > 0) {
+        askers_answer(&master->askers, false);
         return;
+    }
     if (master->next != NULL) {
         master->reload_again = true;
         return;
@@ -221,6 +229,7 @@ static void commit(struct master *master)
     log_event(LEVEL_INFO, "reloaded", log_int("generation", master->current->number),
         log_int("workers", master->current->config->pool.workers));
     say_serving(master);
+    askers_answer(&master->askers, true);
 }
 
 static void go_on_reloading(struct master *master)
@@ -297,11 +306,12 @@ static void pet_watchdog(struct master *master)
 
 /* --- the loop --- */
 
-static void on_signal(struct master *master, int signal)
+static void on_signal(struct master *master, int signal, const siginfo_t *info)
 {
     char bytes[256];
 
-    if (signal == SIGHUP) {
+    if (signal == SIGHUP || signal == ASKERS_SIGNAL) {
+        askers_note(&master->askers, info, master->next != NULL);
         reload(master);
     } else if (signal == SIGQUIT || signal == SIGTERM || signal == SIGINT) {
         stop(master, signal);
@@ -337,11 +347,12 @@ static void go_on(struct master *master)
 static void loop(struct master *master)
 {
     while (!master->finished) {
-        int signal = next_signal();
+        siginfo_t info;
+        int signal = next_signal(&info);
 
         master->now_us = base_now_us();
         if (signal != 0)
-            on_signal(master, signal);
+            on_signal(master, signal, &info);
         go_on(master);
     }
 }

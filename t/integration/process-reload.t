@@ -1,7 +1,7 @@
 # Reloads under load, through nginx: good ones, bad ones, many at once, and with another number of workers. Nobody
 # gets an error, nothing is late, lost or done twice, and the counters agree with those who asked.
 use v5.36;
-use Pets::Env qw(spew wait_until);
+use Pets::Env qw(wait_until);
 use Pets::Load;
 use Pets::Service;
 use Test::More;
@@ -75,6 +75,45 @@ subtest 'many reloads at once' => sub {
     is $counted, $reloads, "20 signals were $reloads reloads, and are counted as such";
     is scalar $api->log_grep(sub ($event) { ($event->{event} // '') =~ /\Arequest_lost\z/ }), 0, 'no request was lost';
     $load->all_well('many');
+};
+
+# What the service manager runs: it tests first, and says how it went.
+sub ask (@more) {
+    my ($status, $out, $err) = $api->check('--reload', @more ? @more : $api->master);
+    return ($status >> 8, "$out$err");
+}
+
+subtest 'asked for by petsd --reload' => sub {
+    my $before = $api->status;
+    my $mark   = $api->log_mark;
+    my ($status, $said) = ask();
+    is $status, 0, 'a good one succeeds';
+    like $said, qr/ is good\npetsd: reloaded\n\z/, '... and is told';
+    is $api->status->{generation}, $before->{generation} + 1, 'when it is told it has happened';
+
+    $api->set(pool => { workers => 'many' });
+    ($status, $said) = ask();
+    is $status, 78, 'a bad configuration fails';
+    like $said, qr/pool\.workers: "many" is not a whole number/, '... with the reason';
+    is scalar $api->log_grep(sub ($event) { ($event->{event} // '') eq 'reload_started' }, $mark), 1, 'and the master was not troubled';
+
+    # What a test cannot see: there is no room for so many workers beside those of now.
+    $api->set(pool => { workers => 250 });
+    ($status, $said) = ask();
+    is $status, 1, 'one that the master gives up fails';
+    like $said, qr/petsd: not reloaded, and the pool serves as before; its log says why\n\z/, '... and that is told';
+    $api->set(pool => { workers => 2 });
+
+    # Each of many is answered, and none before a reload that began after it had asked.
+    my @askers = map { Pets::Env::spawn(name => "asker $_", cmd => [Pets::Env::bin('petsd'), '-c', $api->file, '--reload', $api->master]) } 1 .. 4;
+    my @ended = map { $_->wait(60) } @askers;
+    is "@ended", '0 0 0 0', 'four at once are all told';
+
+    ($status, $said) = ask('1x');
+    is $status, 2, 'a process id is a number';
+    ($status, $said) = ask(4_194_000);
+    is $status, 1, 'nobody is there';
+    like $said, qr/process 4194000, which is to reload: No such process/, '... and that is told';
 };
 
 subtest 'nothing stays behind' => sub {

@@ -62,6 +62,29 @@ subtest 'passed by systemd' => sub {
     ok -S $path, 'the socket file, which is not its own, stays';
 };
 
+# Two on the same sockets: the one that helps out leaves the ops socket, and its numbers, to the other.
+subtest 'a relief' => sub {
+    my ($path, $ops) = map { sock_dir() . "/relief-$_" } qw(api ops);
+    my @pass = (['api', listener($path)], ['api-ops', listener($ops)]);
+    my %option = (listen => 0, ops_listen => 0, pool => { listen => 'systemd', ops_listen => 'systemd' }, pass => \@pass);
+    my $main   = another('relieved', %option);
+    my $relief = another('relief', %option, arguments => ['--relief'], notify => 1);
+    $_->{ops} = $ops for $main, $relief;
+    $main->start;
+    $relief->start(wait => 'none');
+    is $relief->notify_wait('\AREADY='), 'READY=1', 'it is ready';
+    my @workers = $relief->workers;
+    is scalar @workers, 2, 'it has two workers, and no ops worker';
+    is $main->stop, 0, 'the other one stops';
+    is list($path), 200, 'and it serves';
+    $main->start(wait => 'none');
+    $main->wait_alive(sub { (eval { Pets::FastCGI->get($ops, '/ready') } // {})->{status} // 0 }, 60, 'the other one to answer');
+    is $main->status->{pid}, $main->master, 'the status is that of the other one';
+    is $relief->stop, 0, 'relieved again, it stops';
+    is list($path), 200, 'and the other one serves';
+    is $main->stop, 0, 'which stops well, too';
+};
+
 subtest 'on an address' => sub {
     my $pool = another('address', listen => 0, pool => { listen => '127.0.0.1:0' })->start;
     my $listening = $pool->log_wait(sub ($event) { ($event->{event} // '') eq 'listening' && $event->{for} eq 'pool' });

@@ -23,7 +23,7 @@ lines) and never parses or sleeps by itself.
 
 Options of new: name (api), config, dir (where files go: the test's directory), sockets (where sockets go:
 the test's socket directory), listen and ops_listen (false: not written into the configuration), pass (a
-list of [name, handle] passed as LISTEN_FDS), env, notify (listen for sd_notify messages), program.
+list of [name, handle] passed as LISTEN_FDS), env, notify (listen for sd_notify messages), program, arguments.
 
 =cut
 
@@ -47,6 +47,7 @@ sub new($class, %option) {
         env     => $option{env} // {},
         pass    => $option{pass},
         notify  => $option{notify},
+        arguments => $option{arguments} // [],
         file    => "$dir/$name.ini",
         log     => "$dir/$name.log",
         socket  => "$sock/$name.sock",
@@ -112,7 +113,7 @@ sub start($self, %option) {
     }
     $self->{process} = spawn(
         name   => "petsd $self->{name}",
-        cmd    => [$self->{program}, '-c', $self->{file}],
+        cmd    => [$self->{program}, '-c', $self->{file}, @{ $self->{arguments} }],
         env    => \%env,
         stdout => $self->{log},
         stderr => $self->{log},
