@@ -56,6 +56,7 @@ STATEMENTS = \
 	sql/statements/session_open.sql \
 	sql/statements/session_refresh.sql \
 	sql/statements/session_revoke.sql \
+	sql/statements/signing_key_evidence.sql \
 	sql/statements/step_up_code.sql \
 	sql/statements/step_up_password.sql \
 	sql/statements/step_up_recovery.sql \

@@ -194,6 +194,14 @@ static unsigned route_pool(const struct worker *worker)
     return pool_is(worker->config, "auth") ? ROUTE_AUTH : ROUTE_API;
 }
 
+/* Of the key that tokens are signed with here; NULL: none are. */
+static const char *signing_kid(const struct service *service)
+{
+    const struct key *key = service->keys == NULL ? NULL : keys_signing(service->keys);
+
+    return key == NULL ? NULL : key_id(key);
+}
+
 static void on_settled(void *worker)
 {
     worker_ready(worker);
@@ -210,6 +218,7 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
     struct db_options options = {.config = worker->config,
         .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,
         .pools = statement_pool(worker->config),
+        .signs = signing_kid(service),
         .probe = worker->kind == WORKER_OPS,
         .slot = worker->slot,
         .settled = on_settled,

@@ -1,6 +1,6 @@
 -- session_open: Open a session for an account that has proved who it is.
 -- pool: auth
--- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid, credential_generation int4, refresh_key_id text
+-- params: session_id uuid, account_id uuid, refresh_hash bytea, mfa bool, idle_s int4, absolute_s int4, address inet, user_agent text, request_id text, limits int4[], known_networks int4, receipt text, give_percent int4, mail_id uuid, credential_generation int4, refresh_key_id text, kid text
 -- columns: expires_in int4
 -- writes: yes
 --
@@ -9,8 +9,8 @@
 -- A long user agent is cut. The pool cannot read sessions without an identity, so
 -- the times are worked out first and then inserted. What the attempt took is given
 -- back, and its network is known from now on. A sign-in from one that was not is told
--- by mail (from any, when none are remembered), unless mail_id is null. account_pkey
--- serves it.
+-- by mail (from any, when none are remembered), unless mail_id is null. kid is the key
+-- that the access token will be signed with. account_pkey and signing_key_pkey serve it.
 
 with opened as materialized (
   select id as account_id, least($5::int4, $6::int4) as idle_s
@@ -49,3 +49,4 @@ select idle_s as expires_in
 from opened
 cross join known
 cross join lateral pets.throttle_give($12::text, $13::int4)
+cross join lateral pets.signing_key_note($17::text)

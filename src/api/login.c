@@ -130,6 +130,7 @@ enum err login_open_session(struct exchange *exchange, struct grant *grant, int3
     service_bind_mail(exchange, query);
     query_int4(query, generation);
     query_string(query, service->refresh_keys.key[0].id);
+    query_string(query, key_id(keys_signing(service->keys)));
     return ERR_NONE;
 }
 

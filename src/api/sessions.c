@@ -59,6 +59,7 @@ static enum err exchange_token(struct exchange *exchange, struct renewal *renewa
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     query_string(query, exchange->request.user_agent);
+    query_string(query, key_id(keys_signing(service->keys)));
     return ERR_NONE;
 }
 

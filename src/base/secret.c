@@ -37,8 +37,7 @@ static bool is_below(const char *path, const char *directory)
            strstr(path + length, "/../") == NULL;
 }
 
-/* Where the file really is; false with a message when that cannot be said. */
-static bool locate(const char *path, char *full, size_t full_size, char *error, size_t size)
+bool secret_locate(const char *path, char *full, size_t full_size, char *error, size_t size)
 {
     const char *directory = credentials_directory();
     int length;
@@ -131,7 +130,7 @@ char *secret_read(const char *path, size_t *length, char *error, size_t size)
     char *secret = NULL;
     int fd;
 
-    if (!locate(path, full, sizeof full, error, size))
+    if (!secret_locate(path, full, sizeof full, error, size))
         return NULL;
     fd = open(full, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0) {

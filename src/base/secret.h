@@ -9,6 +9,12 @@
 #include "base/base.h"
 
 /*
+ * Where a file is: a relative path below $CREDENTIALS_DIRECTORY. False with one line for people in
+ * `error` when that cannot be said.
+ */
+bool secret_locate(const char *path, char *full, size_t full_size, char *error, size_t size);
+
+/*
  * The whole file (at most 64 KiB), NUL-terminated, in memory of its own; `*length` without the NUL.
  * NULL on an error, with one line for people in `error` (it names the path, never the content).
  * Caller wipes and frees with secret_free.

@@ -184,6 +184,11 @@ enum ctl_exit ctl_connect_audit(struct ctl *ctl)
     return converse(ctl, STATEMENT_POOL_AUTH | STATEMENT_POOL_OPS, "auth or ops");
 }
 
+enum ctl_exit ctl_connect_auth(struct ctl *ctl)
+{
+    return converse(ctl, STATEMENT_POOL_AUTH, "auth");
+}
+
 struct query *ctl_query(struct ctl *ctl, enum statement_id statement)
 {
     struct query *query = arena_zalloc(ctl->arena, sizeof *query);

@@ -75,6 +75,9 @@ enum ctl_exit ctl_connect_mail(struct ctl *ctl);
 /* The same for who only has something to record: the configuration of pool auth will do, too. */
 enum ctl_exit ctl_connect_audit(struct ctl *ctl);
 
+/* The same for who asks what only the role of pool auth may know. */
+enum ctl_exit ctl_connect_auth(struct ctl *ctl);
+
 /* A query to bind and to ask; owned by the arena. */
 struct query *ctl_query(struct ctl *ctl, enum statement_id statement);
 

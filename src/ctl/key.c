@@ -1,7 +1,9 @@
 /*
  * key.c: the life of a signing key, one step a verb: published before it signs, so that whoever
  * verifies knows it when its first token comes; then active; then retired, but published until its
- * last token has expired; then gone. A step that is too early is refused unless --now insists. The
+ * last token has expired; then gone. A step that is too early is refused unless --now insists. That
+ * a key is retired by its files does not keep a worker from signing with it which was not reloaded;
+ * who signs with it, and when somebody last did, the database says. The
  * configuration is the auth pool's own, which says where keys are and how long tokens live; the one
  * audit event of a step is written last, as files cannot be rolled back.
  */
@@ -36,6 +38,15 @@ static enum ctl_exit record(
     return outcome == CTL_DONE ? code : outcome;
 }
 
+/* Something speaks against it: with --now it is done all the same. */
+static enum ctl_exit object(const struct ctl *ctl, const char *why)
+{
+    if (ctl->option[CTL_NOW] == NULL)
+        return ctl_fail("%s (--now insists)", why);
+    fprintf(stderr, "petsctl: %s\n", why);
+    return CTL_DONE;
+}
+
 /* Whether a key may take its next step; with --now it may in any case. */
 static enum ctl_exit check_ready(
     const struct ctl *ctl, const struct keyring_key *key, const char *why)
@@ -48,6 +59,50 @@ static enum ctl_exit check_ready(
         return ctl_fail("%s: %" PRId64 " s too early (--now insists)", why, wait_s);
     fprintf(stderr, "petsctl: %" PRId64 " s too early: tokens may be refused meanwhile\n", wait_s);
     return CTL_DONE;
+}
+
+/* --- who signs --- */
+
+/* Asks the database; connected already. */
+static enum ctl_exit ask_evidence(
+    struct ctl *ctl, const struct keyring *keyring, struct keyring_key *key)
+{
+    struct query *query = ctl_query(ctl, STATEMENT_SIGNING_KEY_EVIDENCE);
+    const struct rows *rows = &query->rows;
+
+    query_string(query, key->kid);
+    if (ctl_ask(ctl, query) != ERR_NONE)
+        return ctl_complain(query->err);
+    if (rows->count != 1)
+        return ctl_complain(ERR_INTERNAL);
+    key->connections = rows_int4(rows, 0, 1);
+    if (!rows_null(rows, 0, 0))
+        keyring_signed(keyring, key, rows_timestamp(rows, 0, 0) / 1000000 + EPOCH_2000);
+    return CTL_DONE;
+}
+
+/*
+ * Nobody may sign with it any more. That no connection says so is no proof while the workers are
+ * away; that those of the key which signs now are there is one.
+ */
+static enum ctl_exit check_unused(
+    struct ctl *ctl, const struct keyring *keyring, const struct keyring_key *key)
+{
+    struct keyring_key active;
+    enum ctl_exit code = CTL_DONE;
+
+    if (key->connections > 0)
+        return object(ctl, "workers still sign with this key: reload the auth pool, everywhere, "
+                           "and wait until the old ones have left");
+    if (keyring->active[0] != '\0')
+        code = keyring_look(keyring, keyring->active, &active);
+    if (code == CTL_DONE && keyring->active[0] != '\0')
+        code = ask_evidence(ctl, keyring, &active);
+    if (code != CTL_DONE)
+        return code;
+    return keyring->active[0] != '\0' && active.connections > 0
+               ? CTL_DONE
+               : object(ctl, "no worker signs with the active key: is the auth pool running?");
 }
 
 /* --- new --- */
@@ -108,11 +163,12 @@ static const char *next_step(const struct keyring_key *key)
     case KEY_PUBLISHED:
         return key->private ? "activate" : "nothing: its private half is not here";
     case KEY_RETIRED:
-        return "retire";
+        return key->connections > 0 ? "reload the auth pool: it signs still" : "retire";
     case KEY_ACTIVE:
         break;
     }
-    return "nothing: activate another one";
+    return key->connections == 0 ? "reload the auth pool: nobody signs with it yet"
+                                 : "nothing: activate another one";
 }
 
 static void put_time(struct output *output, int64_t seconds)
@@ -123,17 +179,36 @@ static void put_time(struct output *output, int64_t seconds)
         output_timestamp(output, (seconds - EPOCH_2000) * 1000000);
 }
 
+static void put_key(struct output *output, const struct keyring_key *key)
+{
+    static const char *const states[] = {
+        [KEY_PUBLISHED] = "published", [KEY_ACTIVE] = "active", [KEY_RETIRED] = "retired"};
+
+    output_string(output, key->kid);
+    output_string(output, states[key->state]);
+    put_time(output, key->published);
+    put_time(output, key->stopped);
+    put_time(output, key->signed_at);
+    if (key->connections == -1)
+        output_null(output);
+    else
+        output_int(output, key->connections);
+    output_int(output, MAX(key->ready - time(NULL), INT64_C(0)));
+    output_string(output, next_step(key));
+}
+
+/* The files are listed also when the database is away, which has been complained of. */
 enum ctl_exit key_list(struct ctl *ctl)
 {
     static const struct output_column columns[] = {{"kid", OUTPUT_TEXT}, {"state", OUTPUT_TEXT},
         {"published_at", OUTPUT_TIMESTAMP}, {"stopped_at", OUTPUT_TIMESTAMP},
-        {"wait_s", OUTPUT_INT8}, {"next", OUTPUT_TEXT}};
-    static const char *const states[] = {
-        [KEY_PUBLISHED] = "published", [KEY_ACTIVE] = "active", [KEY_RETIRED] = "retired"};
+        {"signed_at", OUTPUT_TIMESTAMP}, {"connections", OUTPUT_INT4}, {"wait_s", OUTPUT_INT8},
+        {"next", OUTPUT_TEXT}};
     struct output *output = output_new(ctl, columns, countof(columns));
     struct keyring_key keys[KEYS_MAX];
     struct keyring keyring;
     enum ctl_exit code = open_keyring(ctl, &keyring);
+    bool asked;
     int count;
 
     if (code != CTL_DONE)
@@ -141,13 +216,10 @@ enum ctl_exit key_list(struct ctl *ctl)
     count = keyring_list(&keyring, keys);
     if (count == -1)
         return CTL_FAILED;
+    asked = ctl_connect_auth(ctl) == CTL_DONE;
     for (int i = 0; i < count; i++) {
-        output_string(output, keys[i].kid);
-        output_string(output, states[keys[i].state]);
-        put_time(output, keys[i].published);
-        put_time(output, keys[i].stopped);
-        output_int(output, MAX(keys[i].ready - time(NULL), INT64_C(0)));
-        output_string(output, next_step(&keys[i]));
+        asked = asked && ask_evidence(ctl, &keyring, &keys[i]) == CTL_DONE;
+        put_key(output, &keys[i]);
     }
     output_list(output);
     return CTL_DONE;
@@ -184,7 +256,10 @@ enum ctl_exit key_activate(struct ctl *ctl)
         return code;
     code = record(ctl, "sensitive_update", key.kid, keyring_activate(&keyring, key.kid));
     if (code == CTL_DONE)
-        puts("Reload the auth pool now: until then the old key goes on signing.");
+        puts(ctl->config->token.signing_key_file[0] == '/'
+                 ? "Reload the auth pool now: until then the old key goes on signing."
+                 : "Restart the auth pool now: until it gets its credentials anew the old key goes "
+                   "on signing.");
     return code;
 }
 
@@ -200,10 +275,13 @@ enum ctl_exit key_retire(struct ctl *ctl)
         return ctl_fail("this key signs: activate another one first");
     if (key.state == KEY_PUBLISHED && ctl->option[CTL_NOW] == NULL)
         return ctl_fail("this key has not been active (--now insists)");
-    if (key.state == KEY_RETIRED)
-        code = check_ready(ctl, &key, "tokens that it has signed may still be good");
+    code = ctl_connect_auth(ctl);
     if (code == CTL_DONE)
-        code = ctl_connect_audit(ctl);
+        code = ask_evidence(ctl, &keyring, &key);
+    if (code == CTL_DONE)
+        code = check_unused(ctl, &keyring, &key);
+    if (code == CTL_DONE && key.state == KEY_RETIRED)
+        code = check_ready(ctl, &key, "tokens that it has signed may still be good");
     if (code != CTL_DONE)
         return code;
     code = record(ctl, "sensitive_delete", key.kid, keyring_remove(&keyring, key.kid));

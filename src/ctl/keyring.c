@@ -10,7 +10,10 @@
 
 #include "base/secret.h"
 
-/* A minute for clocks that differ, and for whoever must reload. */
+/*
+ * A minute for clocks that differ, for the ten seconds to which a signature is noted, and for a
+ * request that signs as late as it may.
+ */
 enum { MARGIN_S = 60 };
 
 #define PUBLIC_SUFFIX ".pub.pem"
@@ -47,34 +50,58 @@ static void kid_of(const char *path, char kid[KEY_ID_LENGTH + 1])
         snprintf(kid, KEY_ID_LENGTH + 1, "%.*s", KEY_ID_LENGTH, name);
 }
 
-/* Which key signs: by where the link leads, or by the name of the file that stands in its place. */
+/* The kid of the private key in a file. */
+static enum ctl_exit kid_inside(const char *path, char kid[KEY_ID_LENGTH + 1])
+{
+    char error[512];
+    const char *problem = NULL;
+    size_t length;
+    char *pem = secret_read(path, &length, error, sizeof error);
+    struct key *key;
+
+    if (pem == NULL)
+        return ctl_fail("%s", error);
+    key = key_read_private(pem, length, &problem);
+    secret_free(pem, length);
+    if (key == NULL)
+        return ctl_fail("%s %s", path, problem);
+    memcpy(kid, key_id(key), KEY_ID_LENGTH + 1);
+    key_free(key);
+    return CTL_DONE;
+}
+
+/* Which key signs: by where the link leads, or by the file that stands in its place. */
 static enum ctl_exit find_active(struct keyring *keyring)
 {
     char target[PATH_MAX];
     ssize_t length = readlink(keyring->link, target, sizeof target - 1);
 
-    keyring->linked = length >= 0 || errno == ENOENT;
     if (length >= 0) {
         target[length] = '\0';
         kid_of(target, keyring->active);
         return CTL_DONE;
     }
-    if (errno != ENOENT && errno != EINVAL)
+    if (errno == ENOENT)
+        return CTL_DONE;
+    if (errno != EINVAL)
         return fail(keyring->link);
-    kid_of(errno == EINVAL ? keyring->link : "", keyring->active);
-    return CTL_DONE;
+    kid_of(keyring->link, keyring->active);
+    keyring->kind = keyring->active[0] != '\0' ? KEYRING_FIXED : KEYRING_COPY;
+    return keyring->kind == KEYRING_FIXED ? CTL_DONE : kid_inside(keyring->link, keyring->active);
 }
 
 enum ctl_exit keyring_open(struct keyring *keyring, const struct config *config)
 {
-    const char *link = config->token.signing_key_file;
+    char error[512];
 
-    *keyring = (struct keyring){.config = config, .link = link};
-    if (link[0] != '/')
-        return ctl_fail("token.signing_key_file must be the absolute path of a file for this");
+    *keyring = (struct keyring){.config = config};
     if (config->token.public_keys_dir[0] == '\0')
         return ctl_fail("token.public_keys_dir is not set");
-    snprintf(keyring->dir, sizeof keyring->dir, "%.*s", (int)(strrchr(link, '/') - link), link);
+    if (!secret_locate(config->token.signing_key_file, keyring->link, sizeof keyring->link, error,
+            sizeof error))
+        return ctl_fail("token.signing_key_file: %s", error);
+    snprintf(keyring->dir, sizeof keyring->dir, "%.*s",
+        (int)(strrchr(keyring->link, '/') - keyring->link), keyring->link);
     return find_active(keyring);
 }
 
@@ -86,15 +113,21 @@ static int64_t time_of(const char *path)
     return stat(path, &status) == 0 ? status.st_mtim.tv_sec : 0;
 }
 
-static int64_t when_ready(const struct keyring *keyring, const struct keyring_key *key)
+/* When the last token that was signed at this time is good no more. */
+static int64_t last_token(const struct keyring *keyring, int64_t signed_at)
 {
     const struct config *config = keyring->config;
 
+    return signed_at + config->token.lifetime_s + config->token.leeway_s + MARGIN_S;
+}
+
+static int64_t when_ready(const struct keyring *keyring, const struct keyring_key *key)
+{
     switch (key->state) {
     case KEY_PUBLISHED:
         return key->published + KEYS_MAX_AGE_S + MARGIN_S;
     case KEY_RETIRED:
-        return key->stopped + config->token.lifetime_s + config->token.leeway_s + MARGIN_S;
+        return last_token(keyring, key->stopped);
     case KEY_ACTIVE:
         break;
     }
@@ -109,6 +142,7 @@ enum ctl_exit keyring_look(const struct keyring *keyring, const char *kid, struc
         return ctl_misuse("this is not the id of a key");
     memset(key, 0, sizeof *key);
     memcpy(key->kid, kid, KEY_ID_LENGTH);
+    key->connections = -1;
     make_path(path, keyring->config->token.public_keys_dir, kid, PUBLIC_SUFFIX);
     key->published = time_of(path);
     if (key->published == 0)
@@ -123,6 +157,13 @@ enum ctl_exit keyring_look(const struct keyring *keyring, const char *kid, struc
         key->state = key->stopped != 0 ? KEY_RETIRED : KEY_PUBLISHED;
     key->ready = when_ready(keyring, key);
     return CTL_DONE;
+}
+
+void keyring_signed(const struct keyring *keyring, struct keyring_key *key, int64_t signed_at)
+{
+    key->signed_at = signed_at;
+    if (key->state == KEY_RETIRED && signed_at != 0)
+        key->ready = MAX(key->ready, last_token(keyring, signed_at));
 }
 
 static int is_public(const struct dirent *entry)
@@ -161,22 +202,11 @@ int keyring_list(const struct keyring *keyring, struct keyring_key keys[KEYS_MAX
 /* Whether the private half is what it is called, and may be used. */
 static enum ctl_exit check_private(const char *path, const char *kid)
 {
-    char error[512];
-    const char *problem = NULL;
-    size_t length;
-    char *pem = secret_read(path, &length, error, sizeof error);
-    struct key *key;
-    enum ctl_exit code = CTL_DONE;
+    char inside[KEY_ID_LENGTH + 1];
+    enum ctl_exit code = kid_inside(path, inside);
 
-    if (pem == NULL)
-        return ctl_fail("%s", error);
-    key = key_read_private(pem, length, &problem);
-    secret_free(pem, length);
-    if (key == NULL)
-        return ctl_fail("%s %s", path, problem);
-    if (strcmp(key_id(key), kid) != 0)
-        code = ctl_fail("%s holds another key: %s", path, key_id(key));
-    key_free(key);
+    if (code == CTL_DONE && strcmp(inside, kid) != 0)
+        code = ctl_fail("%s holds another key: %s", path, inside);
     return code;
 }
 
@@ -227,16 +257,30 @@ static enum ctl_exit replace_link(const struct keyring *keyring, const char *kid
     return settle(keyring->dir);
 }
 
+/* A copy is about to give way to the link: what it holds must be elsewhere, too. */
+static enum ctl_exit keep_copy(const struct keyring *keyring)
+{
+    char path[PATH_MAX];
+
+    make_path(path, keyring->dir, keyring->active, ".pem");
+    if (time_of(path) != 0)
+        return check_private(path, keyring->active);
+    return link(keyring->link, path) == 0 ? CTL_DONE : fail(path);
+}
+
 enum ctl_exit keyring_activate(const struct keyring *keyring, const char *kid)
 {
     char path[PATH_MAX];
     enum ctl_exit code;
 
-    if (!keyring->linked)
-        return ctl_fail("%s is a key itself: let token.signing_key_file name a symbolic link to it",
+    if (keyring->kind == KEYRING_FIXED)
+        return ctl_fail(
+            "%s is a key itself: let token.signing_key_file have another name, such as signing.pem",
             keyring->link);
     make_path(path, keyring->dir, kid, ".pem");
     code = check_private(path, kid);
+    if (code == CTL_DONE && keyring->kind == KEYRING_COPY)
+        code = keep_copy(keyring);
     make_path(path, keyring->dir, keyring->active, ".stopped");
     if (code == CTL_DONE && keyring->active[0] != '\0')
         code = touch(path);

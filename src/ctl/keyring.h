@@ -3,11 +3,12 @@
  * token.signing_key_file = DIR/NAME and token.public_keys_dir = PUBLIC:
  *
  *     DIR/KID.pem         the private half
- *     DIR/NAME            a symbolic link to the one that signs
+ *     DIR/NAME            a symbolic link to the one that signs, or a copy of it
  *     DIR/KID.stopped     empty; its time is when another key took over
  *     PUBLIC/KID.pub.pem  the public half; its time is when it was published
  *
- * So the state of a key is nowhere but in these files, and people can see and mend it.
+ * So the state of a key is nowhere but in these files, and people can see and mend it. Whether it
+ * is also what the workers do is known to the database.
  */
 #ifndef CTL_KEYRING_H
 #define CTL_KEYRING_H
@@ -17,10 +18,14 @@
 
 struct keyring {
     const struct config *config; /* borrowed */
-    const char *link;            /* token.signing_key_file; borrowed */
+    char link[PATH_MAX];         /* token.signing_key_file */
     char dir[PATH_MAX];
     char active[KEY_ID_LENGTH + 1]; /* of the key that signs; "": none yet */
-    bool linked;                    /* the link is one, or is not there yet */
+    enum {
+        KEYRING_LINK, /* the link is one, or is not there yet */
+        KEYRING_COPY, /* a file with the key stands in its place */
+        KEYRING_FIXED /* that file is DIR/KID.pem: no other key can take its place */
+    } kind;
 };
 
 enum key_state {
@@ -37,6 +42,9 @@ struct keyring_key {
     int64_t published;
     int64_t stopped; /* 0: not yet */
     int64_t ready;   /* to be activated, or removed; 0: it is active */
+    /* By the database, which whoever knows it fills in: */
+    int64_t signed_at; /* a token was last signed with it; 0: never, or unknown */
+    int connections;   /* of workers that sign with it; -1: unknown */
 };
 
 /* Finds the files by the configuration. CTL_DONE, or has complained. */
@@ -49,9 +57,14 @@ enum ctl_exit keyring_look(const struct keyring *keyring, const char *kid, struc
  */
 int keyring_list(const struct keyring *keyring, struct keyring_key keys[KEYS_MAX]);
 
+/* Takes into account when it has signed: whatever the files say, its tokens are good until later.
+ */
+void keyring_signed(const struct keyring *keyring, struct keyring_key *key, int64_t signed_at);
+
 /*
- * Makes the link name this key, at once, and notes that the one before has stopped. CTL_DONE, or
- * has complained and nothing has changed.
+ * Makes the link name this key, at once, and notes that the one before has stopped. A copy that
+ * stands in the place of the link is kept as DIR/KID.pem. CTL_DONE, or has complained and nothing
+ * has changed.
  */
 enum ctl_exit keyring_activate(const struct keyring *keyring, const char *kid);
 

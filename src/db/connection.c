@@ -123,7 +123,7 @@ static void ignore_notice(void *context, const char *message)
     (void)message;
 }
 
-static PGconn *connect_start(const struct config *config, const char *password)
+static PGconn *connect_start(const struct config *config, const char *signs, const char *password)
 {
     char port[12], timeout[12], options[64], name[64];
     const char *keywords[] = {"host", "port", "dbname", "user", "password", "sslmode",
@@ -138,7 +138,8 @@ static PGconn *connect_start(const struct config *config, const char *password)
     snprintf(timeout, sizeof timeout, "%d", config->database.statement_timeout_ms + HUNG_GRACE_MS);
     snprintf(
         options, sizeof options, "-c statement_timeout=%d", config->database.statement_timeout_ms);
-    snprintf(name, sizeof name, "pets-api/%s", config->pool.name);
+    snprintf(name, sizeof name, "pets-api/%s%s%s", config->pool.name, signs == NULL ? "" : " ",
+        signs == NULL ? "" : signs);
     return PQconnectStartParams(keywords, values, 0);
 }
 
@@ -158,7 +159,7 @@ void connection_start(struct connection *connection)
             return;
         }
     }
-    connection->pg = connect_start(config, password);
+    connection->pg = connect_start(config, connection->options.signs, password);
     if (password != NULL)
         secret_free(password, strlen(password));
     if (connection->pg == NULL)

@@ -21,6 +21,7 @@ struct connection_options {
     struct loop *loop;
     const struct config *config; /* borrowed */
     unsigned pools;              /* STATEMENT_POOL_* bits: whose statements are prepared */
+    const char *signs;           /* of db_options */
     bool probe;                  /* only `ready` of these */
     struct slot *slot;           /* counters; may be NULL */
     void *owner;

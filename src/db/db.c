@@ -160,6 +160,7 @@ struct db *db_new(struct loop *loop, const struct db_options *options)
     struct connection_options each = {.loop = loop,
         .config = options->config,
         .pools = options->pools,
+        .signs = options->signs,
         .probe = options->probe,
         .slot = options->slot,
         .owner = db,

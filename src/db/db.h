@@ -18,7 +18,12 @@ struct db;
 struct db_options {
     const struct config *config; /* borrowed */
     int connections;
-    unsigned pools;    /* STATEMENT_POOL_* bits: whose statements are prepared */
+    unsigned pools; /* STATEMENT_POOL_* bits: whose statements are prepared */
+    /*
+     * The kid of the key that the worker signs tokens with, NULL for none; borrowed. Connections
+     * say so (application_name), which is how petsctl knows who signs with it.
+     */
+    const char *signs;
     bool probe;        /* only the statement `ready` is prepared: the ops worker sends no other */
     struct slot *slot; /* counters; may be NULL */
     /* Called once, when the first attempt to connect has ended, well or badly. May be NULL. */

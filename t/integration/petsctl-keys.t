@@ -1,5 +1,6 @@
 # The life of a signing key by petsctl, step by step: published, active, retired, gone; too early is refused, the files
-# say what is, every step is recorded. How it goes while the service is busy is tried by rotation.
+# say what is, every step is recorded. What workers do is played here, by connections that say what theirs would; how it
+# goes with real ones while the service is busy is tried by rotation.
 use v5.36;
 use JSON::PP ();
 use Pets::Env qw(bin run slurp spew test_dir);
@@ -54,6 +55,25 @@ sub events () {
     } @$rows;
 }
 
+# Workers that sign with a key, so many, and no others: a connection each.
+sub workers (%count) {
+    state @connections;
+    $_->disconnect for splice @connections;
+    for my $kid (sort keys %count) {
+        for (1 .. $count{$kid}) {
+            push @connections, $service->database->dbh('pets_auth');
+            $connections[-1]->do("set application_name = 'pets-api/auth $kid'");
+        }
+    }
+    return;
+}
+
+# As if a token had been signed with a key so long ago.
+sub signed ($kid, $seconds) {
+    $root->do(q{insert into pets.signing_key values ($1, now() - make_interval(secs => $2)) on conflict (kid) do update set signed_at = excluded.signed_at}, undef, $kid, $seconds);
+    return;
+}
+
 sub older ($file, $seconds) { utime time - $seconds, time - $seconds, $file or die "$file: $!"; return }
 
 my ($first) = $service->signing_key_file =~ m{/([\w-]{43})\.pem\z};
@@ -67,7 +87,9 @@ subtest 'the first one' => sub {
     like $err, qr/too early: tokens may be refused/, 'with a warning';
     like $out, qr/^Reload the auth pool now/, 'and says what is to be done';
     is readlink $link, "$first.pem", 'the link names it';
-    is_deeply keys_now(), { $first => 'active nothing: activate another one' }, 'active';
+    is_deeply keys_now(), { $first => 'active reload the auth pool: nobody signs with it yet' }, 'active';
+    workers($first => 1);
+    is_deeply keys_now(), { $first => 'active nothing: activate another one' }, 'with a worker that signs with it';
     is events(), "sensitive_update success $me yearly $first", 'recorded';
     ($status, $out, $err) = petsctl('key', 'activate', $first, @why);
     is "$status $out$err", "0 petsctl: it was so already\n", 'again: nothing to do';
@@ -93,20 +115,54 @@ subtest 'the second one' => sub {
     older("$public/$second.pub.pem", 360);
     is_deeply keys_now()->{$second}, 'published activate', 'six minutes later';
     done_ok 'key', 'activate', $second, @why;
-    is readlink $link, "$second.pem", 'it signs';
-    is_deeply keys_now(), { $first => 'retired wait retire', $second => 'active nothing: activate another one' }, 'and the first one does not';
+    is readlink $link, "$second.pem", 'it is to sign';
+    is_deeply keys_now(), { $first => 'retired wait reload the auth pool: it signs still', $second => 'active reload the auth pool: nobody signs with it yet' }, 'and the first one does until the reload';
+    workers($second => 1);
+    is_deeply keys_now(), { $first => 'retired wait retire', $second => 'active nothing: activate another one' }, 'then not';
     is events(), "sensitive_update success $me yearly $second", 'recorded';
 };
 
 subtest 'back, and forth again' => sub {
+    workers($first => 1);
     done_ok 'key', 'activate', $first, @why;
     is_deeply keys_now(), { $first => 'active nothing: activate another one', $second => 'retired wait retire' }, 'one that has signed may sign again at once';
+    workers($second => 1);
     done_ok 'key', 'activate', $second, @why;
     is_deeply keys_now(), { $first => 'retired wait retire', $second => 'active nothing: activate another one' }, 'and the other';
     events();
 };
 
+subtest 'a key that is retired by its files, and signs still' => sub {
+    older("$private/$first.stopped", 86400);
+    for my $case (['by all workers', $first => 8], ['by one that is left', $first => 1, $second => 8]) {
+        my ($name, %count) = @$case;
+        workers(%count);
+        failed_ok 1, qr/workers still sign with this key: reload the auth pool/, 'key', 'retire', $first, @why;
+        is keys_now()->{$first}, 'retired reload the auth pool: it signs still', "$name: the list says so";
+    }
+    workers();
+    failed_ok 1, qr/no worker signs with the active key: is the auth pool running/, 'key', 'retire', $first, @why;
+    workers($second => 2);
+    signed($first, 0);
+    failed_ok 1, qr/may still be good: 6[56]\d s too early/, 'key', 'retire', $first, @why;
+    is keys_now()->{$first}, 'retired wait retire', 'its last token counts, not the time at which another was to take over';
+    signed($first, 600 + 5 + 55);
+    failed_ok 1, qr/may still be good: [1-5] s too early/, 'key', 'retire', $first, @why;
+    my ($listed) = grep { $_->{kid} eq $first } JSON::PP->new->decode(done_ok('key', 'list', '--json'))->@*;
+    like $listed->{signed_at}, qr/\A\d{4}-\d\d-\d\dT/, 'when that was is listed';
+    is $listed->{connections}, 0, 'and who signs with it';
+    signed($first, 0);
+    workers($first => 1);
+    my ($status, $out, $err) = petsctl('key', 'retire', $first, '--now', @why, '--json');
+    is $status, 2, 'a wrong command line does nothing';
+    ok -e "$public/$first.pub.pem", 'it is there still';
+    signed($first, 86400);
+    workers($second => 2);
+    events();
+};
+
 subtest 'the end of the first one' => sub {
+    utime time, time, "$private/$first.stopped";
     failed_ok 1, qr/may still be good: 6\d\d s too early/, 'key', 'retire', $first, @why;
     older("$private/$first.stopped", 600 + 5 + 55);
     failed_ok 1, qr/may still be good: [1-5] s too early/, 'key', 'retire', $first, @why;
@@ -137,10 +193,33 @@ subtest 'what is not as it should be' => sub {
     is events(), join(', ', ("sensitive_update failure $me yearly $kid") x 3), 'each attempt is recorded';
     unlink $link;
     spew($link, slurp("$private/$second.pem"), 0600);
-    failed_ok 1, qr/is a key itself/, 'key', 'activate', $kid, @why;
+    is keys_now()->{$second}, 'active nothing: activate another one', 'a copy of a key in the place of the link is that key';
+    my $saved = slurp("$private/$second.pem");
+    unlink "$private/$second.pem";
+    done_ok 'key', 'activate', $kid, @why;
+    is readlink $link, "$kid.pem", 'the link takes its place';
+    is slurp("$private/$second.pem"), $saved, 'and what it held is kept under its name';
+    is sprintf('%04o', (stat "$private/$second.pem")[2] & 07777), '0600', 'as private as before';
+    is_deeply [sort values keys_now()->%*], ['active reload the auth pool: nobody signs with it yet', 'retired wait reload the auth pool: it signs still'], 'one has taken over from the other';
+    done_ok 'key', 'activate', $second, @why;
+    unlink $link;
+    spew($link, slurp("$private/$second.pem"), 0600);
+    spew("$private/$second.pem", slurp("$private/$kid.pem"), 0600);
+    failed_ok 1, qr/holds another key/, 'key', 'activate', $kid, @why;
+    ok !-l $link, 'a copy that would be lost stays';
+    spew("$private/$second.pem", $saved, 0600);
+    chmod 0644, $link;
+    failed_ok 1, qr/0600/, 'key', 'list';
     unlink $link;
     symlink "$second.pem", $link;
-    done_ok 'key', 'retire', $kid, '--now', @why;
+    $auth->set(token => { signing_key_file => "$private/$second.pem" });
+    failed_ok 1, qr/is a key itself: let token.signing_key_file have another name/, 'key', 'activate', $kid, @why;
+    $auth->set(token => { signing_key_file => $link });
+    workers($second => 1, $kid => 1);
+    my ($status, $out, $err) = petsctl('key', 'retire', $kid, '--now', @why);
+    is $status, 0, '--now insists' or diag $err;
+    like $err, qr/workers still sign with this key.*too early: tokens may be refused/s, 'with what speaks against it';
+    workers($second => 1);
     failed_ok 2, qr/directory/, 'key', 'new', $private;
     events();
 };
@@ -155,9 +234,14 @@ subtest 'secrets' => sub {
 };
 
 subtest 'without the database nothing is done' => sub {
+    workers();
     $service->database->stop;
     failed_ok 1, qr/^petsctl: database: /, 'key', 'new';
     is scalar(my @files = glob "$public/*"), 1, 'no key is made';
+    my ($status, $out, $err) = petsctl('key', 'list', '--json');
+    is $status, 0, 'the files are listed';
+    like $err, qr/^petsctl: database: /, 'with a complaint';
+    is_deeply [map { [$_->{state}, $_->{connections}, $_->{signed_at}] } JSON::PP->new->decode($out)->@*], [['active', undef, undef]], 'and what only the database knows is unknown';
 };
 
 done_testing;

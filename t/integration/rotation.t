@@ -36,6 +36,21 @@ sub petsctl (@arguments) {
     return $out;
 }
 
+# What petsctl refuses, and why.
+sub refused ($why, @arguments) {
+    my ($status, undef, $err) = run([bin('petsctl'), '-c', $service->auth->file, @arguments], timeout => 60);
+    is $status >> 8, 1, "refused: @arguments[0, 1]";
+    like $err, $why, '... and why';
+    return;
+}
+
+# As if all that was noted of the keys were so many seconds older.
+sub age ($kid, $seconds) {
+    utime time - 3600, time - 3600, "$private/$kid.stopped";
+    $service->database->dbh->do('update pets.signing_key set signed_at = signed_at - make_interval(secs => ?) where kid = ?', undef, $seconds, $kid);
+    return;
+}
+
 sub kid_of ($token) { return (Pets::Token->parts($token))[0]{kid} }
 
 # --- people ---------------------------------------------------------------------------------------------
@@ -135,14 +150,20 @@ subtest 'the signing key' => sub {
     utime time - 400, time - 400, "$public/$second.pub.pem";
     petsctl('key', 'activate', $second, @why);
     go_on();
+    age($first, 3600);
+    refused(qr/workers still sign with this key: reload the auth pool/, 'key', 'retire', $first, @why);
+    is kids_in_use(), $first, 'nobody was told to use it, though its time to take over is long past';
     reload('auth');
     wait_until { kids_in_use() eq $second } 30, 'all to have tokens of the second key';
     pass 'it signs after the reload';
     my $verifies = $service->client->get('/v1/pets', token => $old_token)->status;
     ok $verifies == 200 || $verifies == 401, 'the first one verifies while its tokens last';    # 10 s may have gone by
+    # What counts is when the old workers have signed for the last time, not when the new ones were to.
+    utime time - 3600, time - 3600, "$private/$first.stopped";
+    refused(qr/tokens that it has signed may still be good: \d\d s too early/, 'key', 'retire', $first, @why);
     # Its last token has expired; the minute and the rest that petsctl demands on top are let pass.
     sleep LIFETIME + 1;
-    utime time - LIFETIME - 61, time - LIFETIME - 61, "$private/$first.stopped";
+    age($first, 61);
     petsctl('key', 'retire', $first, @why);
     reload(qw(auth api));
     go_on();

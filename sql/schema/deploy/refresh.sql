@@ -40,7 +40,7 @@ with check (true);
 create function pets.refresh(
   session_id uuid, generation integer, given_hash bytea, genuine boolean, key_ids text[],
   successor_hashes bytea[], last_call boolean, idle_s integer, grace_s integer, request_id text,
-  address inet, user_agent text,
+  address inet, user_agent text, kid text,
   out verdict text, out account_id uuid, out expires_at timestamptz, out successor integer,
   out key_id text)
 language plpgsql
@@ -115,11 +115,15 @@ begin
      case verdict when 'reused' then 'failure' else 'success' end,
      refresh.request_id, refresh.address,
      jsonb_build_object('verdict', verdict, 'generation', refresh.generation));
+  if verdict <> 'reused' then
+    perform pets.signing_key_note(refresh.kid);
+  end if;
 end
 $$;
 
 grant execute on function pets.refresh(
-  uuid, integer, bytea, boolean, text[], bytea[], boolean, integer, integer, text, inet, text)
+  uuid, integer, bytea, boolean, text[], bytea[], boolean, integer, integer, text, inet, text,
+  text)
 to pets_auth;
 
 commit;

@@ -5,7 +5,7 @@ begin;
 do $$
 declare
   signature constant text :=
-    'pets.refresh(uuid,integer,bytea,boolean,text[],bytea[],boolean,integer,integer,text,inet,text)';
+    'pets.refresh(uuid,integer,bytea,boolean,text[],bytea[],boolean,integer,integer,text,inet,text,text)';
 begin
   if not exists (
     select from pg_catalog.pg_proc
