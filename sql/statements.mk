@@ -38,6 +38,7 @@ STATEMENTS = \
 	sql/statements/password_change.sql \
 	sql/statements/password_change_failed.sql \
 	sql/statements/pet_create.sql \
+	sql/statements/pet_create_batch.sql \
 	sql/statements/pet_delete.sql \
 	sql/statements/pet_get.sql \
 	sql/statements/pet_history.sql \

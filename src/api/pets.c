@@ -9,6 +9,8 @@
 #include "http/page.h"
 #include "http/precondition.h"
 
+enum { FIELD_MICROCHIP = 8 };
+
 /* Columns of the pet statements that the handlers look at, counted from the row's id. */
 enum { COLUMN_ID = 0, COLUMN_VERSION = 13 };
 
@@ -128,6 +130,78 @@ enum err pets_created(struct exchange *exchange)
     render_pet(exchange, 0);
     return ERR_NONE;
 }
+
+/* --- many pets --- */
+
+/* Two of one list with the same microchip: the second is refused here, where its place is known. */
+enum err pets_check_batch(struct exchange *exchange)
+{
+    const struct value *items = exchange->items;
+
+    for (size_t i = 1; i < exchange->item_count; i++) {
+        const struct text *chip = &items[i * pets_fields_count + FIELD_MICROCHIP].text;
+
+        for (size_t j = 0; j < i && chip->length > 0; j++) {
+            const struct text *other = &items[j * pets_fields_count + FIELD_MICROCHIP].text;
+
+            if (other->length != chip->length ||
+                memcmp(other->bytes, chip->bytes, chip->length) != 0)
+                continue;
+            violation_add(&exchange->violations, arena_format(exchange->arena, "/%zu/microchip", i),
+                NULL, "duplicate",
+                arena_format(exchange->arena, "It is that of item %zu, too.", j));
+            break;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err pets_create_batch(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_PET_CREATE_BATCH);
+    struct json_out json;
+    struct buf text;
+
+    buf_init(&text, exchange->arena, exchange->request.body.length + 4096);
+    json_out_init(&json, &text);
+    json_open_array(&json);
+    for (size_t i = 0; i < exchange->item_count; i++) {
+        struct uuid id;
+
+        uuid_v7(&id);
+        json_open_object(&json);
+        json_key(&json, "id");
+        json_put_uuid(&json, &id);
+        fields_write(
+            pets_fields, pets_fields_count, &exchange->items[i * pets_fields_count], &json);
+        json_close_object(&json);
+    }
+    json_close_array(&json);
+    query_uuid(query, &exchange->principal.account);
+    query_json(query, text.data, text.length);
+    bind_origin(exchange, query);
+    return ERR_NONE;
+}
+
+enum err pets_batch_created(struct exchange *exchange)
+{
+    const struct rows *rows = &exchange->query.rows;
+    struct json_out *json = &exchange->reply.json;
+
+    if ((size_t)rows->count != exchange->item_count)
+        return ERR_INTERNAL;
+    exchange->reply.status = 201;
+    json_open_object(json);
+    json_key(json, "items");
+    json_open_array(json);
+    for (int row = 0; row < rows->count; row++)
+        fields_render(pets_fields, pets_fields_count, rows, row, 0, json);
+    json_close_array(json);
+    json_close_object(json);
+    return ERR_NONE;
+}
+
+/* --- one pet, again --- */
 
 enum err pets_get(struct exchange *exchange)
 {

@@ -14,6 +14,8 @@ extern const struct field pets_history_parameters[pets_history_parameters_count]
 
 handler pets_list, pets_listed;
 handler pets_create, pets_created;
+handler pets_create_batch, pets_batch_created;
+handler pets_check_batch;
 handler pets_get, pets_got;
 handler pets_change, pets_changed; /* PUT and PATCH */
 handler pets_delete, pets_deleted;

@@ -31,6 +31,8 @@ static const struct route table[] = {
         .scope = SCOPE_READ),
     ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields),
         .scope = SCOPE_WRITE, .repeats = true),
+    ROUTE(POST, "/v1/pets:batch", ROUTE_API, USER, pets_create_batch, pets_batch_created,
+        BODY(LIST, pets_fields), .check = pets_check_batch, .scope = SCOPE_WRITE, .repeats = true),
     ROUTE(GET, "/v1/pets/{id}", ROUTE_API, USER, pets_get, pets_got, .body = BODY_NONE,
         .scope = SCOPE_READ),
     ROUTE(PUT, "/v1/pets/{id}", ROUTE_API, USER, pets_change, pets_changed, BODY(JSON, pets_fields),

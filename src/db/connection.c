@@ -380,6 +380,13 @@ static void keep_rows(struct query *query, PGresult *result)
     }
 }
 
+static const char *places_of(struct arena *arena, const PGresult *result)
+{
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+
+    return detail == NULL ? NULL : arena_string(arena, detail);
+}
+
 /* The first error of a query decides its outcome; what nobody expects is logged. */
 static void note_error(struct connection *connection, const PGresult *result)
 {
@@ -394,6 +401,8 @@ static void note_error(struct connection *connection, const PGresult *result)
         return;
     }
     connection->err = sqlstate_err(sqlstate, constraint);
+    if (query != NULL && strncmp(sqlstate, "PE", 2) == 0)
+        connection->query->places = places_of(connection->query->arena, result);
     /* A server that ends the session may have committed: only other errors are a clear no. */
     connection->definite = strncmp(sqlstate, "57P", 3) != 0 && strncmp(sqlstate, "08", 2) != 0;
     if (connection->err == ERR_TIMED_OUT)

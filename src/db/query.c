@@ -18,7 +18,8 @@ enum {
     OID_INT4_ARRAY = 1007,
     OID_TEXT_ARRAY = 1009,
     OID_INET = 869,
-    OID_UUID = 2950
+    OID_UUID = 2950,
+    OID_JSONB = 3802
 };
 
 void query_init(struct query *query, struct arena *arena, enum statement_id statement)
@@ -172,4 +173,14 @@ void query_int4_array(struct query *query, const int32_t *values, size_t count)
         at = put_u32(at, (size_t)(uint32_t)values[i]);
     }
     bind(query, OID_INT4_ARRAY, value, (size_t)(at - value), 1);
+}
+
+/* As jsonb_recv reads it: a version, and the text. */
+void query_json(struct query *query, const char *json, size_t length)
+{
+    char *value = arena_alloc(query->arena, length + 1);
+
+    value[0] = 1;
+    memcpy(value + 1, json, length);
+    bind(query, OID_JSONB, value, length + 1, 1);
 }

@@ -57,6 +57,9 @@ struct query {
     /* The outcome. */
     enum err err;
     bool admin; /* enter: the account's role is ADMIN */
+    /* Of an error of the schema's own: the places in the body that it is about, JSON Pointers
+     * separated by blanks; NULL: it names none. */
+    const char *places;
     struct rows rows;
 
     /* Private to db.c and connection.c. */
@@ -88,6 +91,8 @@ struct text {
 };
 void query_text_array(struct query *query, const struct text *texts, size_t count);
 void query_bytes_array(struct query *query, const struct text *values, size_t count);
+/* jsonb from its text. */
+void query_json(struct query *query, const char *json, size_t length);
 void query_int4_array(struct query *query, const int32_t *values, size_t count);
 
 #endif

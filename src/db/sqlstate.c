@@ -13,9 +13,10 @@ static const struct {
     {"PE001", NULL, ERR_SESSION_ENDED}, {"PE003", NULL, ERR_FORBIDDEN},
     {"PE004", NULL, ERR_MFA_REQUIRED}, {"PE005", NULL, ERR_STEP_UP_REQUIRED},
     {"PE007", NULL, ERR_TOKEN_INVALID}, {"PE008", NULL, ERR_INSUFFICIENT_SCOPE},
-    {"PE009", NULL, ERR_REQUEST_IN_FLIGHT}, {"PE010", NULL, ERR_IDEMPOTENCY_KEY_REUSED},
-    {"PE011", NULL, ERR_ANSWERED}, {"23505", "idempotency_key_pkey", ERR_REQUEST_IN_FLIGHT},
-    {"PE006", NULL, ERR_LAST_ADMIN}, {"23505", "account_email_key", ERR_EMAIL_TAKEN},
+    {"PE009", NULL, ERR_REQUEST_IN_FLIGHT}, {"PE013", NULL, ERR_MICROCHIP_TAKEN},
+    {"PE010", NULL, ERR_IDEMPOTENCY_KEY_REUSED}, {"PE011", NULL, ERR_ANSWERED},
+    {"23505", "idempotency_key_pkey", ERR_REQUEST_IN_FLIGHT}, {"PE006", NULL, ERR_LAST_ADMIN},
+    {"23505", "account_email_key", ERR_EMAIL_TAKEN},
     {"23505", "pet_microchip_key", ERR_MICROCHIP_TAKEN},
     {"57014", NULL, ERR_TIMED_OUT},            /* statement_timeout */
     {"55P03", NULL, ERR_OVERLOADED},           /* lock_timeout */

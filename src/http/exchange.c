@@ -102,6 +102,35 @@ static enum err check_parameters(struct exchange *exchange)
     return exchange->violations.count > 0 ? ERR_INVALID_PARAMETER : ERR_NONE;
 }
 
+/* Each item of a list; what is wrong with it is told with its place. */
+static void read_list(struct exchange *exchange, const struct json *list)
+{
+    const struct route *route = exchange->route;
+    struct violations *violations = &exchange->violations;
+    size_t count = json_array_length(list);
+
+    if (count < 1 || count > ROUTE_LIST_MAX) {
+        violation_add(violations, "", NULL, count < 1 ? "too_short" : "too_many",
+            arena_format(exchange->arena, "1 to %d items are allowed.", ROUTE_LIST_MAX));
+        return;
+    }
+    exchange->items =
+        arena_alloc(exchange->arena, count * route->field_count * sizeof(struct value));
+    exchange->item_count = count;
+    memset(exchange->items, 0, count * route->field_count * sizeof(struct value));
+    for (size_t i = 0; i < count; i++) {
+        const struct json *item = json_array_at(list, i);
+
+        violations->base = arena_format(exchange->arena, "/%zu", i);
+        if (json_kind(item) != JSON_KIND_OBJECT)
+            violation_add(violations, violations->base, NULL, "wrong_type", "An object is needed.");
+        else
+            fields_read(route->fields, route->field_count, item, FIELD_WHOLE,
+                &exchange->items[i * route->field_count], violations);
+    }
+    violations->base = NULL;
+}
+
 static enum err check_body(struct exchange *exchange)
 {
     static const char json_type[] = "application/json";
@@ -109,7 +138,8 @@ static enum err check_body(struct exchange *exchange)
     const struct route *route = exchange->route;
     const struct fastcgi_body *body = &exchange->request.body;
     bool merge = route->body == BODY_MERGE;
-    const struct json *object;
+    bool list = route->body == BODY_LIST;
+    const struct json *json;
     enum err err;
 
     if (body->bytes == NULL)
@@ -125,15 +155,19 @@ static enum err check_body(struct exchange *exchange)
         exchange->reply.accept_post = merge ? NULL : json_type;
         return ERR_UNSUPPORTED_MEDIA_TYPE;
     }
-    object = json_parse(exchange->arena, body->bytes, body->length, &exchange->detail);
-    if (object == NULL)
+    json = json_parse(exchange->arena, body->bytes, body->length, &exchange->detail);
+    if (json == NULL)
         return ERR_INVALID_JSON;
-    if (json_kind(object) != JSON_KIND_OBJECT) {
-        violation_add(&exchange->violations, "", NULL, "wrong_type", "An object is needed.");
+    if (json_kind(json) != (list ? JSON_KIND_ARRAY : JSON_KIND_OBJECT)) {
+        violation_add(&exchange->violations, "", NULL, "wrong_type",
+            list ? "An array is needed." : "An object is needed.");
         return ERR_VALIDATION_FAILED;
     }
-    fields_read(route->fields, route->field_count, object, merge ? FIELD_MERGE : FIELD_WHOLE,
-        exchange->values, &exchange->violations);
+    if (list)
+        read_list(exchange, json);
+    else
+        fields_read(route->fields, route->field_count, json, merge ? FIELD_MERGE : FIELD_WHOLE,
+            exchange->values, &exchange->violations);
     err = route->check == NULL ? ERR_NONE : route->check(exchange);
     if (err != ERR_NONE)
         return err;
@@ -351,6 +385,26 @@ static void on_query_sent(struct query *query, int backend_pid)
     stage(exchange, STAGE_DATABASE);
 }
 
+/* Where in the body the database has found what it refuses. */
+static void add_places(struct exchange *exchange, const char *places)
+{
+    while (places != NULL && *places != '\0') {
+        size_t length = strcspn(places, " ");
+
+        violation_add(&exchange->violations,
+            arena_format(exchange->arena, "%.*s", (int)length, places), NULL, "taken",
+            "It is taken already.");
+        places += length;
+        places += strspn(places, " ");
+    }
+}
+
+static void query_failed(struct exchange *exchange)
+{
+    add_places(exchange, exchange->query.places);
+    fail(exchange, exchange->query.err);
+}
+
 static void on_query_done(struct query *query)
 {
     struct exchange *exchange = query->owner;
@@ -358,7 +412,7 @@ static void on_query_done(struct query *query)
     if (exchange->refused != ERR_NONE)
         end_refused(exchange);
     else if (query->err != ERR_NONE && query->err != ERR_ANSWERED)
-        fail(exchange, query->err);
+        query_failed(exchange);
     else if (exchange->peer_gone)
         finish_unanswered(exchange);
     else if (query->err == ERR_ANSWERED)
@@ -420,7 +474,9 @@ static void begin(struct exchange *exchange)
     exchange->key.bytes = NULL;
     exchange->refused = ERR_NONE;
     exchange->violations.arena = exchange->arena;
+    exchange->violations.base = NULL;
     exchange->violations.count = 0;
+    exchange->item_count = 0;
     memset(&exchange->request, 0, sizeof exchange->request);
     reply_init(&exchange->reply, exchange->arena);
 }

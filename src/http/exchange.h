@@ -49,6 +49,8 @@ struct exchange {
     struct principal principal;
     struct value parameters[EXCHANGE_VALUES]; /* of the query string, by the route's table */
     struct value values[EXCHANGE_VALUES];     /* of the body, by the route's table */
+    struct value *items; /* of a list: item i's fields begin at items[i * field_count] */
+    size_t item_count;
     struct violations violations;
     const char *detail;   /* more about the error that a handler returns; NULL: the table's */
     struct text key;      /* Idempotency-Key; bytes is NULL: none */

@@ -25,15 +25,21 @@ struct place {
     ptrdiff_t item;        /* of an array; -1: not in one */
 };
 
+static const char *base_of(const struct violations *violations)
+{
+    return violations->base == NULL ? "" : violations->base;
+}
+
 static void wrong(const struct place *place, const char *code, const char *detail)
 {
     struct arena *arena = place->violations->arena;
+    const char *base = base_of(place->violations);
     const char *pointer = NULL;
 
     if (place->member != NULL && place->item >= 0)
-        pointer = arena_format(arena, "/%s/%td", place->member, place->item);
+        pointer = arena_format(arena, "%s/%s/%td", base, place->member, place->item);
     else if (place->member != NULL)
-        pointer = arena_format(arena, "/%s", place->member);
+        pointer = arena_format(arena, "%s/%s", base, place->member);
     violation_add(place->violations, pointer, place->parameter, code, detail);
 }
 
@@ -260,13 +266,16 @@ static bool known(const struct field *fields, size_t count, const char *name)
 }
 
 /* A member's name as a JSON Pointer, its tilde and slash escaped (RFC 6901 section 3). */
-static const char *pointer_to(struct arena *arena, const char *name)
+static const char *pointer_to(const struct violations *violations, const char *name)
 {
+    const char *base = base_of(violations);
+    size_t end = strlen(base) + NAME_SHOWN;
     struct buf pointer;
 
-    buf_init(&pointer, arena, NAME_SHOWN);
+    buf_init(&pointer, violations->arena, end);
+    buf_puts(&pointer, base);
     buf_putc(&pointer, '/');
-    for (; *name != '\0' && pointer.length < NAME_SHOWN; name++) {
+    for (; *name != '\0' && pointer.length < end; name++) {
         if (*name == '~')
             buf_puts(&pointer, "~0");
         else if (*name == '/')
@@ -289,7 +298,7 @@ static void refuse_unknown(const struct field *fields, size_t count, const struc
 
     while ((at = json_members(object, at, &name, &member)) != NULL)
         if (!known(fields, count, name))
-            violation_add(violations, pointer_to(violations->arena, name), NULL, "unknown_field",
+            violation_add(violations, pointer_to(violations, name), NULL, "unknown_field",
                 "There is no such field.");
 }
 
@@ -360,6 +369,35 @@ void fields_bind(
             query_date(query, (int32_t)value->number);
         else
             query_text(query, value->text.bytes, value->text.length);
+    }
+}
+
+static void write_value(const struct field *field, const struct value *value, struct json_out *out)
+{
+    if (value->null) {
+        json_put_null(out);
+    } else if (field->type == FIELD_STRINGS) {
+        json_open_array(out);
+        for (size_t i = 0; i < value->count; i++)
+            json_put_text(out, value->texts[i].bytes, value->texts[i].length);
+        json_close_array(out);
+    } else if (field->type == FIELD_INTEGER) {
+        json_put_int(out, value->number);
+    } else if (field->type == FIELD_DATE) {
+        json_put_date(out, (int32_t)value->number);
+    } else {
+        json_put_text(out, value->text.bytes, value->text.length);
+    }
+}
+
+void fields_write(
+    const struct field *fields, size_t count, const struct value *values, struct json_out *out)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!writable(&fields[i]))
+            continue;
+        json_key(out, fields[i].name);
+        write_value(&fields[i], &values[i], out);
     }
 }
 

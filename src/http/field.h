@@ -69,6 +69,7 @@ struct violation {
 enum { VIOLATIONS = 32 };
 struct violations {
     struct arena *arena;
+    const char *base; /* what every pointer of a body begins with: "/7"; NULL: nothing */
     size_t count;
     struct violation list[VIOLATIONS];
 };
@@ -95,6 +96,10 @@ int32_t fields_mask(const struct field *fields, size_t count, const struct value
 /* Binds every writable field, in order. */
 void fields_bind(
     const struct field *fields, size_t count, const struct value *values, struct query *query);
+
+/* Writes every writable field as a member, into an object that is open. */
+void fields_write(
+    const struct field *fields, size_t count, const struct value *values, struct json_out *out);
 
 /* One row as a JSON object; the first field is in column `column`. */
 void fields_render(const struct field *fields, size_t count, const struct rows *rows, int row,

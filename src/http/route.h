@@ -34,6 +34,7 @@ enum route_body {
     BODY_JSON,     /* application/json, every field */
     BODY_OPTIONAL, /* the same, or none: then no field is given */
     BODY_MERGE,    /* application/merge-patch+json, the fields to change */
+    BODY_LIST,     /* application/json, an array of up to ROUTE_LIST_MAX objects of all fields */
 };
 
 /*
@@ -73,7 +74,7 @@ struct route_table {
     size_t count;
 };
 
-enum { ROUTE_ALLOW_SIZE = 64, ROUTE_NAME_SIZE = 96 };
+enum { ROUTE_LIST_MAX = 100, ROUTE_ALLOW_SIZE = 64, ROUTE_NAME_SIZE = 96 };
 
 struct route_match {
     const struct route *route;    /* NULL: none */

@@ -25,6 +25,7 @@ my $login  = sub { +{ email => $owner->email, password => $owner->password } };
 my %expect = (
     'api GET /v1/pets'              => { nobody => 401, own => 200, foreign => 200, admin => 200 },
     'api POST /v1/pets'             => { nobody => 401, own => 201, foreign => 201, admin => 201, body => sub { +{%pet} } },
+    'api POST /v1/pets:batch'       => { nobody => 401, own => 201, foreign => 201, admin => 201, body => sub { [{%pet}, {%pet}] } },
     'api GET /v1/pets/{id}'         => { nobody => 401, own => 200, foreign => 404, admin => 200 },
     'api PUT /v1/pets/{id}'         => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { +{%pet} } },
     'api PATCH /v1/pets/{id}'       => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { +{ name => 'Changed' } } },

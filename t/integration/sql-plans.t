@@ -118,6 +118,9 @@ for my $statistics ('without statistics', 'with statistics') {
 
     my $id = $ids[0][7_000];
     plan_ok "$statistics: pet_get", plan_of('pets_api', $ann, 'pet_get', id => $id), used => ['pet_pkey'], rows => 1;
+    my $batch = plan_of('pets_api', $ann, 'pet_create_batch', request_id => 'r', pets => JSON::PP->new->encode([map { +{ id => uuid7(), name => "B$_", species => 'dog', microchip => "9$id" =~ tr/0-9//cdr =~ s/.*(.{12})\z/$1/r . sprintf '%03d', $_ } } 1 .. 100]));
+    is_deeply [$batch->{rows}, $batch->{seq}, $batch->{bitmap}], [100, [], []], "$statistics: one hundred pets at once, without a scan";
+    cmp_ok $batch->{buffers}, '<=', 100 * 60, "$statistics: at most 60 blocks each ($batch->{buffers})";
     plan_ok "$statistics: pet_get of another's", plan_of('pets_api', $ann, 'pet_get', id => $foreign), used => ['pet_pkey'], rows => 0;
     plan_ok "$statistics: pet_get by an ADMIN", plan_of('pets_api', $ada, 'pet_get', id => $id), used => ['pet_pkey'], rows => 1;
     plan_ok "$statistics: pet_history", plan_of('pets_api', $ann, 'pet_history', id => $id, limit => 21), used => ['pet_history_pkey'], rows => 1;

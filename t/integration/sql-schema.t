@@ -97,6 +97,7 @@ my @tampering = (
     ['grant select (key) on pets.idempotency_key to pets_auth',    'idempotency', 'revoke select (key) on pets.idempotency_key from pets_auth'],
     ['alter function pets.prune_idempotency_keys(integer) security invoker', 'idempotency', 'alter function pets.prune_idempotency_keys(integer) security definer'],
     ['drop index pets.idempotency_key_created_at_idx',             'idempotency', 'create index idempotency_key_created_at_idx on pets.idempotency_key (created_at); alter table pets.idempotency_key owner to pets_owner'],
+    ['grant execute on function pets.refuse_taken(text[]) to public', 'batch', 'revoke execute on function pets.refuse_taken(text[]) from public'],
 );
 
 subtest 'verify scripts can fail' => sub {

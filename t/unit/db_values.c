@@ -129,6 +129,12 @@ START_TEST(binds_arrays)
     ck_assert_int_ge(tags, 0);
     query_text_array(&query, texts, countof(texts));
     check_bound(tags, three, sizeof three - 1, 1);
+
+    /* jsonb is its text behind a version. */
+    query_init(&query, arena, STATEMENT_PET_CREATE_BATCH);
+    query_null(&query);
+    query_json(&query, "[1]xx", 3);
+    check_bound(1, "\1[1]", 4, 1);
 }
 END_TEST
 

@@ -243,6 +243,49 @@ START_TEST(tells_everything_at_once)
 }
 END_TEST
 
+/* Of an item of a list, every pointer begins with the item's. */
+START_TEST(tells_the_item)
+{
+    static const char text[] = "{\"name\":\"\",\"kind\":\"dog\",\"tags\":[\"\"],\"x~y\":1}";
+    const char *reason;
+    const struct json *json = json_parse(arena, text, sizeof text - 1, &reason);
+
+    violations = (struct violations){.arena = arena, .base = "/12"};
+    fields_read(fields, COUNT, json, FIELD_WHOLE, values, &violations);
+    ck_assert_uint_eq(violations.count, 3);
+    ck_assert_str_eq(violations.list[0].pointer, "/12/name");
+    ck_assert_str_eq(violations.list[1].pointer, "/12/tags/0");
+    ck_assert_str_eq(violations.list[2].pointer, "/12/x~0y");
+}
+END_TEST
+
+/* What was read is written as it came; what may not be written is left out. */
+START_TEST(writes)
+{
+    static const char text[] =
+        "{\"name\":\"\\\"\\n\",\"kind\":\"dog\",\"notes\":null,\"weight\":3.0,"
+        "\"born_on\":\"2020-02-29\",\"tags\":[\"a\",\"\xc3\xa4\"]}";
+    struct buf buf;
+    struct json_out out;
+    const char *weight;
+
+    read_body(text, sizeof text - 1, FIELD_WHOLE);
+    buf_init(&buf, arena, 16);
+    json_out_init(&out, &buf);
+    json_open_object(&out);
+    fields_write(fields, COUNT, values, &out);
+    json_close_object(&out);
+    ck_assert_ptr_null(strstr(buf.data, "\"id\""));
+    ck_assert_ptr_nonnull(
+        strstr(buf.data, "\"name\":\"\\\"\\n\",\"kind\":\"dog\",\"mood\":\"cat\","));
+    ck_assert_ptr_nonnull(strstr(buf.data, "\"notes\":null"));
+    weight = strstr(buf.data, "\"weight\":3");
+    ck_assert(weight != NULL && weight[10] == ',');
+    ck_assert_ptr_nonnull(strstr(buf.data, "\"born_on\":\"2020-02-29\""));
+    ck_assert_ptr_nonnull(strstr(buf.data, "\"tags\":[\"a\",\"\xc3\xa4\"]"));
+}
+END_TEST
+
 START_TEST(absent_in_whole)
 {
     read_body("{}", 2, FIELD_WHOLE);
@@ -327,6 +370,8 @@ int main(void)
     tcase_add_test(tests, refuses);
     tcase_add_test(tests, cuts_long_names);
     tcase_add_test(tests, tells_everything_at_once);
+    tcase_add_test(tests, tells_the_item);
+    tcase_add_test(tests, writes);
     tcase_add_test(tests, absent_in_whole);
     tcase_add_test(tests, merges);
     tcase_add_test(tests, renders);
