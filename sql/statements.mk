@@ -43,6 +43,8 @@ STATEMENTS = \
 	sql/statements/pet_get.sql \
 	sql/statements/pet_history.sql \
 	sql/statements/pet_list.sql \
+	sql/statements/pet_prune.sql \
+	sql/statements/pet_restore.sql \
 	sql/statements/pet_update.sql \
 	sql/statements/ready.sql \
 	sql/statements/recovery_codes_renew.sql \

@@ -1,13 +1,14 @@
 -- pet_delete: Delete a pet, if it has an expected version.
 -- pool: api
--- params: id uuid, own uuid, if_versions int4[], request_id text, address inet
+-- params: id uuid, own uuid, if_versions int4[], restore_days int4, request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
 -- After enter. No row: no such pet, or not the caller's. Else one row, the pet as it
 -- was last; matched is false when if_versions is not null and does not hold its
--- version, and then nothing is written. Its history stays, and ends with the version
--- after the last. pet_pkey serves it; the lock is as in pet_update.
+-- version, and then nothing is written. The pet is put aside for
+-- restore_days, in which it can be restored. Its history stays as long, and ends with
+-- the version after the last. pet_pkey serves it; the lock is as in pet_update.
 
 with target as materialized (
   select id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags,
@@ -24,6 +25,15 @@ deleted as (
     and ($3::int4[] is null or t.version = any ($3::int4[]))
   returning p.id
 ),
+put_aside as (
+  insert into pets.deleted_pet
+    (id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags,
+     created_at, updated_at, version, gone_at)
+  select t.id, t.owner_id, t.name, t.species, t.breed, t.sex, t.born_on, t.weight_grams,
+         t.microchip, t.notes, t.tags, t.created_at, t.updated_at, t.version,
+         now() + make_interval(days => $4::int4)
+  from deleted, target t
+),
 recorded as (
   insert into pets.pet_history (pet_id, version, action, owner_id, actor_id, old)
   select t.id, t.version + 1, 'delete', t.owner_id, $2::uuid,
@@ -36,7 +46,7 @@ recorded as (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select $2::uuid, 'pet_deleted', 'pet', id, 'success', $4::text, $5::inet
+  select $2::uuid, 'pet_deleted', 'pet', id, 'success', $5::text, $6::inet
   from deleted
 )
 select $3::int4[] is null or version = any ($3::int4[]) as matched, id, owner_id, name, species, breed, sex,

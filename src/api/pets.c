@@ -260,6 +260,7 @@ enum err pets_delete(struct exchange *exchange)
     query_uuid(query, &exchange->id);
     query_uuid(query, &exchange->principal.account);
     precondition_bind(query, exchange->request.if_match);
+    query_int4(query, exchange->app->worker->config->pets.restore_days);
     bind_origin(exchange, query);
     return ERR_NONE;
 }
@@ -268,6 +269,16 @@ enum err pets_deleted(struct exchange *exchange)
 {
     exchange->reply.status = 204;
     return check_match(exchange);
+}
+
+enum err pets_restore(struct exchange *exchange)
+{
+    struct query *query = exchange_query(exchange, STATEMENT_PET_RESTORE);
+
+    query_uuid(query, &exchange->id);
+    query_uuid(query, &exchange->principal.account);
+    bind_origin(exchange, query);
+    return ERR_NONE;
 }
 
 /* --- history --- */

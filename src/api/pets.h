@@ -19,6 +19,7 @@ handler pets_check_batch;
 handler pets_get, pets_got;
 handler pets_change, pets_changed; /* PUT and PATCH */
 handler pets_delete, pets_deleted;
+handler pets_restore; /* answered by pets_got */
 handler pets_history, pets_history_listed;
 
 #endif

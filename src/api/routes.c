@@ -41,6 +41,8 @@ static const struct route table[] = {
         BODY(MERGE, pets_fields), .scope = SCOPE_WRITE),
     ROUTE(DELETE, "/v1/pets/{id}", ROUTE_API, USER, pets_delete, pets_deleted, .body = BODY_NONE,
         .scope = SCOPE_WRITE),
+    ROUTE(POST, "/v1/pets/{id}/restore", ROUTE_API, USER, pets_restore, pets_got, .body = BODY_NONE,
+        .scope = SCOPE_WRITE, .repeats = true),
     ROUTE(GET, "/v1/pets/{id}/history", ROUTE_API, USER, pets_history, pets_history_listed,
         QUERY(pets_history_parameters), .scope = SCOPE_READ),
 

@@ -115,6 +115,9 @@ struct config {
         int known_days;
     } throttle;
     struct {
+        int restore_days;
+    } pets;
+    struct {
         int max_body_bytes;
     } http;
     struct {

@@ -200,6 +200,9 @@ const struct config_option config_options[] = {
 {"throttle", "known_days", CONFIG_INT, AT(throttle.known_days), "90", 1, 3650, "days", NULL, RELOAD,
     "and for how long since they last did"},
 
+{"pets", "restore_days", CONFIG_INT, AT(pets.restore_days), "30", 0, 3650, "days", NULL, RELOAD,
+    "for so long a deleted pet can be restored; then it goes for good"},
+
 {"http", "max_body_bytes", CONFIG_INT, AT(http.max_body_bytes), "65536", 1024, 16777216, "bytes", NULL, RELOAD,
     "a larger body is answered with 413"},
 

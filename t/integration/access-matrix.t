@@ -18,7 +18,7 @@ is $status, 0, 'petsd --routes' or BAIL_OUT($err);
 my @routes = map { [split /\t/] } split /\n/, $table;
 cmp_ok scalar @routes, '>', 10, 'lists them';
 
-# What is sent, and the status for each of the four. A fresh pet of the owner's stands for {id}.
+# What is sent, and the status for each of the four. A fresh pet of the owner's stands for {id}, or what `make` returns.
 my %pet    = (name => 'Pet', species => 'dog');
 my $number = 0;
 my $login  = sub { +{ email => $owner->email, password => $owner->password } };
@@ -31,6 +31,7 @@ my %expect = (
     'api PATCH /v1/pets/{id}'       => { nobody => 401, own => 200, foreign => 404, admin => 200, body => sub { +{ name => 'Changed' } } },
     'api DELETE /v1/pets/{id}'      => { nobody => 401, own => 204, foreign => 404, admin => 204 },
     'api GET /v1/pets/{id}/history' => { nobody => 401, own => 200, foreign => 404, admin => 200 },
+    'api POST /v1/pets/{id}/restore' => { nobody => 401, own => 200, foreign => 404, admin => 200, make => \&deleted_pet },
     'auth GET /v1/me'               => { nobody => 401, own => 200, foreign => 200, admin => 200 },
     'auth PUT /v1/me/password'      => { nobody => 401, own => 422, foreign => 422, admin => 422, body => sub { +{ current_password => 'not this', new_password => 'a password that is long' } } },
     'auth GET /v1/me/sessions'      => { nobody => 401, own => 200, foreign => 200, admin => 200 },
@@ -65,6 +66,12 @@ sub new_account () {
     return { email => 'new' . ++$number . '@example.org', password => 'a password that is long', display_name => 'New' };
 }
 
+sub deleted_pet () {
+    my $pet = $service->pet($owner);
+    $owner->delete("/v1/pets/$pet->{id}");
+    return $pet->{id};
+}
+
 my %seen;
 for my $route (@routes) {
     my ($pool, $method, $path, $access) = @$route;
@@ -86,8 +93,9 @@ sub try_route ($name, $method, $path, $access) {
     is $expect->{nobody} == 401, $access ne 'public', "nobody: $access";
     for my $who (qw(nobody foreign admin own)) {
         my $client = $expect->{once} && $who ne 'nobody' ? $service->user : $who{$who};
-        my $pet    = $path =~ /\{id\}/ ? $service->pet($owner) : undef;
-        my $target = $path =~ s/\{id\}/$pet->{id}/r;
+        my $pet    = $path =~ /\{id\}/ && !$expect->{make} ? $service->pet($owner) : undef;
+        my $id     = $expect->{make} ? $expect->{make}->() : $pet ? $pet->{id} : '';
+        my $target = $path =~ s/\{id\}/$id/r;
         my $type   = $method eq 'PATCH' ? 'application/merge-patch+json' : 'application/json';
         my $reply  = $client->request($method, $target, $expect->{body} ? (body => $expect->{body}->(), type => $type) : ());
         is $reply->status, $expect->{$who}, "$who: $expect->{$who}" or diag $reply->summary;

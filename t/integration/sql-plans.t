@@ -128,8 +128,8 @@ for my $statistics ('without statistics', 'with statistics') {
     plan_ok "$statistics: pet_create", plan_of('pets_api', $ann, 'pet_create', id => uuid7(), name => 'x', species => 'dog', tags => ['a']), used => [], rows => 1, buffers => 100;
     plan_ok "$statistics: pet_update", plan_of('pets_api', $ann, 'pet_update', id => $id, if_versions => [1], mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: pet_update by an ADMIN", plan_of('pets_api', $ada, 'pet_update', id => $id, mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
-    plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
-    plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey', 'totp_pkey'], rows => 1;
+    plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id, restore_days => 30), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey', 'totp_pkey'], rows => 1, buffers => 200;    # one of sixteen sweeps
     plan_ok "$statistics: account_me", plan_of('pets_auth', $ann, 'account_me'), used => ['account_pkey'], rows => 1;
     plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, session_terms()), used => ['account_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: session_close", plan_of('pets_auth', $ann, 'session_close', session_id => $ann->{session}, scope => 'this', cause => 'logout'), used => ['session_account_id_idx'], rows => 1, buffers => 100;
@@ -162,11 +162,19 @@ for my $statistics ('without statistics', 'with statistics') {
 $super->do(q{
     insert into pets.idempotency_key (account_id, key, fingerprint, route, status, version, body, created_at)
     select pg_temp.key(1 + n % 4000), n::text, sha256(''), 'POST /v1/pets', 201, 1, repeat('x', 500), now() - n * interval '10 s' from generate_series(1, 20000) n});
+$super->do(q{
+    insert into pets.deleted_pet (id, owner_id, name, species, sex, notes, tags, created_at, updated_at, version, deleted_at, gone_at)
+    select pg_temp.key(300000 + n), pg_temp.key(1 + n % 4000), 'D', 'cat', 'male', repeat('x', 1000), '{}', now(), now(), 1, now() - interval '60 d', now() - interval '30 d' + n * interval '1 h' from generate_series(1, 30000) n});
 for my $statistics ('without statistics', 'with statistics') {
-    $super->do('vacuum (analyze) pets.idempotency_key') if $statistics eq 'with statistics';
+    $super->do('vacuum (analyze) pets.idempotency_key, pets.deleted_pet') if $statistics eq 'with statistics';
     plan_ok "$statistics: idempotency_get", plan_of('pets_api', $ann, 'idempotency_get', key => '7'), used => ['idempotency_key_pkey'], rows => 0;
     plan_ok "$statistics: idempotency_store", plan_of('pets_api', $ann, 'idempotency_store', key => '7', fingerprint => '\\x' . '00' x 32, route => 'r', status => 201, version => 1, body => 'b'), used => [], rows => 1;
+    plan_ok "$statistics: pet_restore", plan_of('pets_api', $ann, 'pet_restore', id => $foreign), used => [], rows => 0, buffers => 30;
     my $ops  = $pg->dbh('pets_ops');
+    for my $prune ('prune_deleted_pets(50)') {
+        my $blocks = blocks(JSON::PP->new->decode($ops->selectrow_array("explain (analyze, buffers, timing off, format json) select pets.$prune"))->[0]{Plan});
+        cmp_ok $blocks, '<=', 2500, "$statistics: $prune does not walk through all of them ($blocks)";
+    }
     $ops->begin_work;
     my $json = $ops->selectrow_array('explain (analyze, buffers, timing off, format json) select pets.prune_idempotency_keys(50)');
     $ops->rollback;

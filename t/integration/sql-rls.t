@@ -78,6 +78,29 @@ subtest 'changing the pets of others' => sub {
     is try($api, $ada, q{delete from pets.pet_history}),                                   '42501', 'nor deleted';
 };
 
+subtest 'deleted pets' => sub {
+    my $delete = sub ($person) {
+        my $id = uuid7();
+        as($api, $person, sub ($dbh) { call($dbh, 'pet_create', id => $id, own => $person->{id}, name => 'Gone', species => 'cat'); call($dbh, 'pet_delete', id => $id, own => $person->{id}, restore_days => 30) });
+        return $id;
+    };
+    my ($own, $foreign) = map { $delete->($_) } $ann, $ben;
+    my $insert = q{insert into pets.deleted_pet (id, owner_id, name, species, sex, tags, created_at, updated_at, version, gone_at) values ($1, $2, 'x', 'cat', 'male', '{}', now(), now(), 1, now())};
+    my $back   = 'select from pets.restore_pet($1)';
+    is try($api, $ann,  $insert, uuid7(), $ann->{id}), 1,       'one\'s own is put aside';
+    is try($api, $ann,  $insert, uuid7(), $ben->{id}), '42501', 'nobody else\'s';
+    is try($api, undef, $insert, uuid7(), $ann->{id}), '42501', 'nor without an identity';
+    is try($_->[0], $_->[1], 'select id from pets.deleted_pet'), '42501', "none is seen by $_->[2]" for [$api, $ann, 'pets_api'], [$api, $ada, 'an ADMIN'], [$auth, $ann, 'pets_auth'], [$ops, undef, 'pets_ops'];
+    is try($api, $ann,  'delete from pets.deleted_pet'), '42501', 'or removed';
+    is try($api, $ann,  $back, $own),     1,       'one\'s own comes back';
+    is try($api, $ann,  $back, $foreign), 0,       'nobody else\'s';
+    is try($api, undef, $back, $own),     0,       'nor without an identity';
+    is try($api, $ada,  $back, $foreign), 1,       'an ADMIN brings back everybody\'s';
+    is try($ops, undef, $back, $own),     '42501', 'the operator\'s tool does not';
+    is try($api, $ada,  'select pets.prune_deleted_pets(9)'), '42501', 'who brings back does not prune';
+    is $super->selectrow_array('select count(*) from pets.deleted_pet'), 2, 'both are there';
+};
+
 subtest 'answers that are stored under a key' => sub {
     my $insert = q{insert into pets.idempotency_key (account_id, key, fingerprint, route, status, version, body) values ($1, 'k', sha256('x'), 'POST /', 201, 1, 'b')};
     my $read   = 'select account_id from pets.idempotency_key';

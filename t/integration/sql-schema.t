@@ -98,6 +98,9 @@ my @tampering = (
     ['alter function pets.prune_idempotency_keys(integer) security invoker', 'idempotency', 'alter function pets.prune_idempotency_keys(integer) security definer'],
     ['drop index pets.idempotency_key_created_at_idx',             'idempotency', 'create index idempotency_key_created_at_idx on pets.idempotency_key (created_at); alter table pets.idempotency_key owner to pets_owner'],
     ['grant execute on function pets.refuse_taken(text[]) to public', 'batch', 'revoke execute on function pets.refuse_taken(text[]) from public'],
+    ['grant select on pets.deleted_pet to pets_api',               'restore',  'revoke select on pets.deleted_pet from pets_api'],
+    ['alter function pets.restore_pet(uuid) reset search_path',    'restore',  'alter function pets.restore_pet(uuid) set search_path = pg_catalog, pg_temp'],
+    ['grant execute on function pets.prune_deleted_pets(integer) to pets_api', 'restore', 'revoke execute on function pets.prune_deleted_pets(integer) from pets_api'],
 );
 
 subtest 'verify scripts can fail' => sub {

@@ -17,7 +17,7 @@ my $number = 0;
 
 # A statement in a transaction with an identity; own and request_id are given along.
 sub ask ($person, $name, %argument) {
-    return as($api, $person, sub ($dbh) { call($dbh, $name, own => $person->{id}, request_id => sprintf('%032d', ++$number), address => '192.0.2.7', %argument) });
+    return as($api, $person, sub ($dbh) { call($dbh, $name, own => $person->{id}, request_id => sprintf('%032d', ++$number), address => '192.0.2.7', $name eq 'pet_delete' ? (restore_days => 30) : (), %argument) });
 }
 
 sub create ($person, %field) {
@@ -251,6 +251,51 @@ subtest 'pet_delete and pet_history' => sub {
     is history($pet->{id})->[-1]{owner_id}, $ben->{id}, 'and the history stays the owner\'s';
 };
 
+subtest 'pet_restore and pet_prune' => sub {
+    my $pet = create($ann, microchip => '900000000000111', tags => ['a', 'b'], notes => 'n');
+    my ($now) = update($ann, $pet->{id}, undef, name => 'Max')->@*;
+    my %was  = map { $_ => $now->{$_} } @pet_columns;
+    my $kept = sub { $super->selectrow_array('select count(*) from pets.deleted_pet') };
+    is_deeply ask($ann, 'pet_restore', id => $pet->{id}), [], 'what is not deleted is not restored';
+    ask($ann, 'pet_delete', id => $pet->{id});
+    is $super->selectrow_array(q{select gone_at - deleted_at = interval '30 days' and deleted_at = now() - (now() - deleted_at) from pets.deleted_pet where id = $1}, undef, $pet->{id}), 1, 'it is kept for so many days';
+    events();
+    is_deeply ask($ben, 'pet_restore', id => $pet->{id}), [], 'not by another USER';
+    is_deeply ask($ann, 'pet_restore', id => uuid7()), [], 'nor what never was';
+    is_deeply scalar(events()), [], 'without an event';
+    my ($back) = ask($ann, 'pet_restore', id => $pet->{id})->@*;
+    is_deeply $back, { %was, version => 4, updated_at => $back->{updated_at} }, 'the owner restores it, as it was, at a new version';
+    isnt $back->{updated_at}, $was{updated_at}, 'and a new time';
+    is_deeply scalar(events()), ["pet_restored success $ann->{id} pet $pet->{id}"], 'one event';
+    is_deeply ask($ann, 'pet_restore', id => $pet->{id}), [], 'once';
+    is_deeply ask($ann, 'pet_get', id => $pet->{id}), [$back], 'it is there again';
+    my $history = history($pet->{id});
+    is_deeply [map { "$_->{version} $_->{action}" } @$history], ['1 create', '2 update', '3 delete', '4 restore'], 'its history goes on';
+    is_deeply [$history->[3]{old}, json($history->[3]{new})], [undef, json($history->[2]{old})], 'with what it was before';
+
+    ask($ann, 'pet_delete', id => $pet->{id});
+    my $other = create($ben, microchip => '900000000000111');
+    is state_of(sub { ask($ann, 'pet_restore', id => $pet->{id}) }), '23505', 'not while its chip is another pet\'s';
+    ask($ben, 'pet_delete', id => $other->{id});
+    events();
+    is ask($ada, 'pet_restore', id => $pet->{id})->[0]{owner_id}, $ann->{id}, 'an ADMIN restores it, for its owner';
+    is_deeply scalar(events()), ["pet_restored success $ada->{id} pet $pet->{id}"], 'one event';
+
+    ask($ann, 'pet_delete', id => $pet->{id}, restore_days => 0);
+    is_deeply ask($_, 'pet_restore', id => $pet->{id}), [], "$_->{role}: too late" for $ann, $ada;
+    is scalar history($pet->{id})->@*, 7, 'the history is still there';
+    my $before = $kept->();
+    $super->do(q{update pets.deleted_pet set deleted_at = deleted_at - interval '30 days', gone_at = gone_at - interval '30 days' where id = $1}, undef, $other->{id});
+    events();
+    is call($ops, 'pet_prune', most => 1)->[0]{gone}, 1, 'one goes for good';
+    is_deeply scalar(events()), ["pet_purged success - pet $other->{id}"], 'the one that was over first, which is an event of nobody\'s';
+    is call($ops, 'pet_prune', most => 9)->[0]{gone}, 1, 'then the other';
+    is call($ops, 'pet_prune', most => 9)->[0]{gone}, 0, 'then no more';
+    is $kept->(), $before - 2, 'those whose time is not over stay';
+    is_deeply [map { scalar history($_->{id})->@* } $pet, $other], [0, 0], 'their history is gone, too';
+    is_deeply ask($ann, 'pet_restore', id => $pet->{id}), [], 'and they are';
+};
+
 subtest 'pet_list' => sub {
     my ($cat, $dan) = (person($pg, 'cat@example.org'), person($pg, 'dan@example.org'));
     my @pets = map { create($cat, name => "Pet $_", species => $_ % 2 ? 'dog' : 'cat') } 1 .. 9;
@@ -317,8 +362,8 @@ subtest 'one after the other' => sub {
         ['the same version',   'pet_update', { if_versions => [1], mask => $bit{name}, name => 'second' }, [0, 2]],
         ['no expectation',     'pet_update', { mask => $bit{notes}, notes => 'second' },                  [1, 3]],
         ['the next version',   'pet_update', { if_versions => [2], mask => $bit{name}, name => 'second' }, [1, 3]],
-        ['a deletion of it',   'pet_delete', { if_versions => [1] },                                      [0, 2]],
-        ['a deletion of any',  'pet_delete', {},                                                          [1, 2]],
+        ['a deletion of it',   'pet_delete', { if_versions => [1], restore_days => 30 },                  [0, 2]],
+        ['a deletion of any',  'pet_delete', { restore_days => 30 },                                      [1, 2]],
     );
     for my $case (@second) {
         my ($what, $name, $argument, $answer) = @$case;
@@ -340,7 +385,7 @@ subtest 'one after the other' => sub {
 
     my $pet = create($ann);
     my ($one, $two) = writers($ann, $ann);
-    call($one, 'pet_delete', own => $ann->{id}, id => $pet->{id});
+    call($one, 'pet_delete', own => $ann->{id}, id => $pet->{id}, restore_days => 30);
     my $sth = send_off($two, $ann, 'pet_update', id => $pet->{id}, mask => $bit{name}, name => 'late');
     wait_for_lock($two);
     $one->commit;
