@@ -68,6 +68,12 @@ STATEMENTS = \
 	sql/statements/totp_confirm.sql \
 	sql/statements/totp_enrol.sql \
 	sql/statements/totp_try.sql \
+	sql/statements/transfer_accept.sql \
+	sql/statements/transfer_end.sql \
+	sql/statements/transfer_get.sql \
+	sql/statements/transfer_list.sql \
+	sql/statements/transfer_offer.sql \
+	sql/statements/transfer_prune.sql \
 	sql/statements/undo.sql \
 	sql/statements/users_change.sql \
 	sql/statements/users_get.sql \

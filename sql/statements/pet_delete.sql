@@ -8,7 +8,8 @@
 -- was last; matched is false when if_versions is not null and does not hold its
 -- version, and then nothing is written. The pet is put aside for
 -- restore_days, in which it can be restored. Its history stays as long, and ends with
--- the version after the last. pet_pkey serves it; the lock is as in pet_update.
+-- the version after the last. An open offer of it ends. pet_pkey and
+-- transfer_pet_open_key serve it; the lock is as in pet_update.
 
 with target as materialized (
   select id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes, tags,
@@ -33,6 +34,14 @@ put_aside as (
          t.microchip, t.notes, t.tags, t.created_at, t.updated_at, t.version,
          now() + make_interval(days => $4::int4)
   from deleted, target t
+),
+ended as (
+  update pets.transfer x
+  set state = 'withdrawn',
+      ended_at = now()
+  from deleted d
+  where x.pet_id = d.id
+    and x.ended_at is null
 ),
 recorded as (
   insert into pets.pet_history (pet_id, version, action, owner_id, actor_id, old)

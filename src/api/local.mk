@@ -22,4 +22,5 @@ libpets_a_SOURCES += \
 	src/api/status_tiles.c \
 	src/api/step_up.c src/api/step_up.h \
 	src/api/throttle.c src/api/throttle.h \
+	src/api/transfers.c src/api/transfers.h \
 	src/api/users.c src/api/users.h

@@ -15,6 +15,7 @@
 #include "api/second_factor.h"
 #include "api/sessions.h"
 #include "api/step_up.h"
+#include "api/transfers.h"
 #include "api/users.h"
 #include "http/field_print.h"
 #include "pool/scoreboard.h"
@@ -43,8 +44,21 @@ static const struct route table[] = {
         .scope = SCOPE_WRITE),
     ROUTE(POST, "/v1/pets/{id}/restore", ROUTE_API, USER, pets_restore, pets_got, .body = BODY_NONE,
         .scope = SCOPE_WRITE, .repeats = true),
+    ROUTE(POST, "/v1/pets/{id}/transfers", ROUTE_API, USER, transfers_offer, transfers_offered,
+        BODY(JSON, transfers_fields), .check = transfers_check, .repeats = true),
     ROUTE(GET, "/v1/pets/{id}/history", ROUTE_API, USER, pets_history, pets_history_listed,
         QUERY(pets_history_parameters), .scope = SCOPE_READ),
+
+    ROUTE(GET, "/v1/transfers", ROUTE_API, USER, transfers_list, transfers_listed,
+        QUERY(transfers_parameters), .scope = SCOPE_READ),
+    ROUTE(GET, "/v1/transfers/{id}", ROUTE_API, USER, transfers_get, transfers_got,
+        .body = BODY_NONE, .scope = SCOPE_READ),
+    ROUTE(POST, "/v1/transfers/{id}/accept", ROUTE_API, USER, transfers_accept, transfers_ended,
+        .body = BODY_NONE, .repeats = true),
+    ROUTE(POST, "/v1/transfers/{id}/decline", ROUTE_API, USER, transfers_decline, transfers_ended,
+        .body = BODY_NONE, .repeats = true),
+    ROUTE(POST, "/v1/transfers/{id}/withdraw", ROUTE_API, USER, transfers_withdraw, transfers_ended,
+        .body = BODY_NONE, .repeats = true),
 
     ROUTE(POST, "/v1/auth/register", ROUTE_AUTH, PUBLIC, accounts_register, accounts_registered,
         BODY(JSON, accounts_register_fields), .check = accounts_register_check),

@@ -116,6 +116,7 @@ struct config {
     } throttle;
     struct {
         int restore_days;
+        int transfer_days;
     } pets;
     struct {
         int max_body_bytes;

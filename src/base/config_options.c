@@ -202,6 +202,8 @@ const struct config_option config_options[] = {
 
 {"pets", "restore_days", CONFIG_INT, AT(pets.restore_days), "30", 0, 3650, "days", NULL, RELOAD,
     "for so long a deleted pet can be restored; then it goes for good"},
+{"pets", "transfer_days", CONFIG_INT, AT(pets.transfer_days), "7", 1, 90, "days", NULL, RELOAD,
+    "for so long the offer of a pet to another owner stands"},
 
 {"http", "max_body_bytes", CONFIG_INT, AT(http.max_body_bytes), "65536", 1024, 16777216, "bytes", NULL, RELOAD,
     "a larger body is answered with 413"},

@@ -35,6 +35,7 @@ static const char *target_type(const char *path)
         const char *type;
     } types[] = {
         {"/v1/pets/{id}", "pet"},
+        {"/v1/transfers/{id}", "transfer"},
         {"/v1/users/{id}", "account"},
         {"/v1/me/sessions/{id}", "session"},
         {"/v1/me/api-keys/{id}", "api_key"},

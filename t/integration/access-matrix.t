@@ -32,6 +32,12 @@ my %expect = (
     'api DELETE /v1/pets/{id}'      => { nobody => 401, own => 204, foreign => 404, admin => 204 },
     'api GET /v1/pets/{id}/history' => { nobody => 401, own => 200, foreign => 404, admin => 200 },
     'api POST /v1/pets/{id}/restore' => { nobody => 401, own => 200, foreign => 404, admin => 200, make => \&deleted_pet },
+    'api POST /v1/pets/{id}/transfers' => { nobody => 401, own => 201, foreign => 404, admin => 404, body => sub { +{ to_email => 'who@example.org' } } },
+    'api GET /v1/transfers'         => { nobody => 401, own => 200, foreign => 200, admin => 200 },
+    'api GET /v1/transfers/{id}'    => { nobody => 401, own => 200, foreign => 404, admin => 404, make => sub { offer($owner, 'who@example.org') } },
+    'api POST /v1/transfers/{id}/accept'   => { nobody => 401, own => 200, foreign => 404, admin => 404, make => sub { offer($service->user, $owner->email) } },
+    'api POST /v1/transfers/{id}/decline'  => { nobody => 401, own => 200, foreign => 404, admin => 404, make => sub { offer($service->user, $owner->email) } },
+    'api POST /v1/transfers/{id}/withdraw' => { nobody => 401, own => 200, foreign => 404, admin => 404, make => sub { offer($owner, 'who@example.org') } },
     'auth GET /v1/me'               => { nobody => 401, own => 200, foreign => 200, admin => 200 },
     'auth PUT /v1/me/password'      => { nobody => 401, own => 422, foreign => 422, admin => 422, body => sub { +{ current_password => 'not this', new_password => 'a password that is long' } } },
     'auth GET /v1/me/sessions'      => { nobody => 401, own => 200, foreign => 200, admin => 200 },
@@ -64,6 +70,11 @@ my %expect = (
 
 sub new_account () {
     return { email => 'new' . ++$number . '@example.org', password => 'a password that is long', display_name => 'New' };
+}
+
+sub offer ($who, $email) {
+    my $pet = $service->pet($who);
+    return $who->post("/v1/pets/$pet->{id}/transfers", { to_email => $email })->json->{id};
 }
 
 sub deleted_pet () {

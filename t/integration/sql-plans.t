@@ -128,7 +128,7 @@ for my $statistics ('without statistics', 'with statistics') {
     plan_ok "$statistics: pet_create", plan_of('pets_api', $ann, 'pet_create', id => uuid7(), name => 'x', species => 'dog', tags => ['a']), used => [], rows => 1, buffers => 100;
     plan_ok "$statistics: pet_update", plan_of('pets_api', $ann, 'pet_update', id => $id, if_versions => [1], mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
     plan_ok "$statistics: pet_update by an ADMIN", plan_of('pets_api', $ada, 'pet_update', id => $id, mask => 1, name => 'x'), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
-    plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id, restore_days => 30), used => ['pet_pkey', 'pet_pkey'], rows => 1, buffers => 100;
+    plan_ok "$statistics: pet_delete", plan_of('pets_api', $ann, 'pet_delete', id => $id, restore_days => 30), used => ['pet_pkey', 'pet_pkey', 'transfer_pet_open_key'], rows => 1, buffers => 100;
     plan_ok "$statistics: login_lookup", plan_of('pets_auth', undef, 'login_lookup', email => 'U77@example.org'), used => ['account_email_key', 'credential_pkey', 'totp_pkey'], rows => 1, buffers => 200;    # one of sixteen sweeps
     plan_ok "$statistics: account_me", plan_of('pets_auth', $ann, 'account_me'), used => ['account_pkey'], rows => 1;
     plan_ok "$statistics: session_open", plan_of('pets_auth', undef, 'session_open', session_id => uuid7(), account_id => $ann->{id}, session_terms()), used => ['account_pkey'], rows => 1, buffers => 100;
@@ -165,6 +165,23 @@ $super->do(q{
 $super->do(q{
     insert into pets.deleted_pet (id, owner_id, name, species, sex, notes, tags, created_at, updated_at, version, deleted_at, gone_at)
     select pg_temp.key(300000 + n), pg_temp.key(1 + n % 4000), 'D', 'cat', 'male', repeat('x', 1000), '{}', now(), now(), 1, now() - interval '60 d', now() - interval '30 d' + n * interval '1 h' from generate_series(1, 30000) n});
+# Offers: Ann has made and got many; the one that is looked at is the last.
+$super->do(q{
+    insert into pets.transfer (id, pet_id, pet_name, pet_species, from_id, from_name, to_id, to_email, state, ended_at, expires_at)
+    select pg_temp.key(400000 + n), pg_temp.key(500000 + n), 'P', 'dog', case when n % 4 = 0 then $1::uuid else pg_temp.key(1 + n % 4000) end, 'N',
+           case when n % 4 = 1 then $1::uuid when n % 2 = 0 then pg_temp.key(1 + (n + 7) % 4000) end, case when n % 4 = 3 then case when n % 8 = 3 then 'Ann@example.org' else 'x' || n || '@example.org' end end,
+           case when n % 4 = 2 then 'offered' else 'declined' end, case when n % 4 <> 2 then now() end, now() + interval '1 d' from generate_series(1, 20000) n}, undef, $ann->{id});
+my $offer = $super->selectrow_array('select id from pets.transfer where from_id = $1 order by id desc limit 1', undef, $ann->{id});
+for my $statistics ('without statistics', 'with statistics') {
+    $super->do('vacuum (analyze) pets.transfer') if $statistics eq 'with statistics';
+    plan_ok "$statistics: transfer_get", plan_of('pets_api', $ann, 'transfer_get', id => $offer), used => ['transfer_pkey'], rows => 1;
+    plan_ok "$statistics: transfers both ways", plan_of('pets_api', $ann, 'transfer_list', limit => 21), used => ['transfer_from_id_idx', 'transfer_to_email_idx', 'transfer_to_id_idx'], rows => 21, buffers => 300;
+    plan_ok "$statistics: outgoing transfers", plan_of('pets_api', $ann, 'transfer_list', limit => 21, direction => 'outgoing'), used => ['transfer_from_id_idx'], rows => 21, buffers => 100;
+    plan_ok "$statistics: incoming transfers", plan_of('pets_api', $ann, 'transfer_list', limit => 21, direction => 'incoming'), used => ['transfer_to_email_idx', 'transfer_to_id_idx'], rows => 21, buffers => 200;
+    plan_ok "$statistics: transfer_offer", plan_of('pets_api', $ann, 'transfer_offer', id => uuid7(), pet_id => $ids[0][7_001], to_email => 'x@example.org', days => 7), used => ['pet_owner_id_idx', 'transfer_from_open_idx', 'transfer_pet_open_key'], rows => 1, buffers => 100;
+    plan_ok "$statistics: transfer_end", plan_of('pets_api', $ann, 'transfer_end', id => $offer, verdict => 'withdrawn'), used => ['transfer_pkey', 'transfer_pkey'], rows => 1;
+}
+
 for my $statistics ('without statistics', 'with statistics') {
     $super->do('vacuum (analyze) pets.idempotency_key, pets.deleted_pet') if $statistics eq 'with statistics';
     plan_ok "$statistics: idempotency_get", plan_of('pets_api', $ann, 'idempotency_get', key => '7'), used => ['idempotency_key_pkey'], rows => 0;

@@ -101,6 +101,46 @@ subtest 'deleted pets' => sub {
     is $super->selectrow_array('select count(*) from pets.deleted_pet'), 2, 'both are there';
 };
 
+subtest 'pets that are offered' => sub {
+    my $eve    = person($pg, 'eve.offers@example.org');
+    my ($own, $foreign) = ($pet{ $ann->{id} }[0], $pet{ $ben->{id} }[0]);
+    my ($to_ben, $to_eve) = map { my $to = $_; as($api, $ann, sub ($dbh) { call($dbh, 'transfer_offer', id => uuid7(), pet_id => $pet{ $ann->{id} }[$to == $eve], own => $ann->{id}, days => 7, $to == $eve ? (to_id => $to->{id}) : (to_email => $to->{email}))->[0]{id} }) } $ben, $eve;
+    my $read   = 'select id from pets.transfer';
+    my $accept = 'select from pets.accept_transfer($1)';
+    is_deeply as($api, $_->[0], sub ($dbh) { column($dbh, $read) }), [sort $_->[1]->@*], "$_->[0]{email} sees what is from or to them"
+        for [$ann, [$to_ben, $to_eve]], [$ben, [$to_ben]], [$eve, [$to_eve]], [$ada, [$to_ben, $to_eve]];
+    is_deeply column($api, $read), [], 'without an identity none is seen';
+    is try($_->[0], $_->[1], $read), '42501', "nor by $_->[2]" for [$auth, $ann, 'pets_auth'], [$ops, undef, 'pets_ops'];
+
+    my $insert = q{insert into pets.transfer (id, pet_id, pet_name, pet_species, from_id, from_name, to_id, expires_at) values ($1, $2, 'x', 'dog', $3, 'x', $4, now() + interval '1 d')};
+    is try($api, $ann, $insert, uuid7(), $foreign, $ben->{id}, $ann->{id}), '42501', 'nobody offers in another\'s name';
+    is try($api, $ada, $insert, uuid7(), $foreign, $ben->{id}, $ada->{id}), '42501', 'an ADMIN neither';
+    is try($api, $ann, q{update pets.transfer set to_id = $1}, $ann->{id}),                    '42501', 'whom it is for, stays';
+    is try($api, $eve, q{update pets.transfer set state = 'accepted', ended_at = now()}),      '42501', 'acceptance is not just written down';
+    is try($api, $eve, q{update pets.transfer set state = 'declined', ended_at = now()}),      1,       'one\'s own offers are ended, and no others';
+    is try($api, $ann, q{delete from pets.transfer}),                                          '42501', 'none is deleted';
+    is try($api, $ben, q{update pets.pet set owner_id = $1 where id = $2}, $ben->{id}, $own),  '42501', 'nor is the owner just written down';
+
+    is try($api, $_->[0], $accept, $_->[1]), $_->[2], "accept_transfer: $_->[3]"
+        for [$ben, $to_ben, 1, 'who it is for'], [$eve, $to_ben, 0, 'nobody else'], [$ann, $to_ben, 0, 'not who offers'], [$ada, $to_ben, 0, 'not an ADMIN'], [undef, $to_ben, 0, 'not without an identity'];
+    is try($ops, undef, $accept, $to_ben), '42501', 'not the operator\'s tool';
+
+    # An offer that its maker had no right to: the function does not believe it.
+    my $bad = uuid7();
+    as($api, $ann, sub ($dbh) { $dbh->do($insert, undef, $bad, $foreign, $ann->{id}, $eve->{id}) });
+    my ($done, $owner) = as($api, $eve, sub ($dbh) { $dbh->selectrow_array('select done, version from pets.accept_transfer($1)', undef, $bad) });
+    is_deeply [$done, $owner], [0, undef], 'a pet that is not the offerer\'s does not change hands';
+    is $super->selectrow_array('select owner_id from pets.pet where id = $1', undef, $foreign), $ben->{id}, 'it stays where it is';
+    for my $function ("pets.own_account()") {
+        is_deeply as($api, $ann, sub ($dbh) { [$dbh->selectrow_array("select * from $function")] }), ['ann@example.org', 'The person ann@example.org'], "$function tells one\'s own";
+        is_deeply [$api->selectrow_array("select * from $function")], [undef, undef], 'and to nobody nothing';
+        is try($auth, $ann, "select * from $function"), '42501', 'nor to another pool';
+    }
+    $super->do('delete from pets.transfer');
+    $super->do("delete from pets.$_ where account_id = \$1", undef, $eve->{id}) for qw(credential session);
+    $super->do('delete from pets.account where id = $1', undef, $eve->{id});
+};
+
 subtest 'answers that are stored under a key' => sub {
     my $insert = q{insert into pets.idempotency_key (account_id, key, fingerprint, route, status, version, body) values ($1, 'k', sha256('x'), 'POST /', 201, 1, 'b')};
     my $read   = 'select account_id from pets.idempotency_key';

@@ -101,6 +101,10 @@ my @tampering = (
     ['grant select on pets.deleted_pet to pets_api',               'restore',  'revoke select on pets.deleted_pet from pets_api'],
     ['alter function pets.restore_pet(uuid) reset search_path',    'restore',  'alter function pets.restore_pet(uuid) set search_path = pg_catalog, pg_temp'],
     ['grant execute on function pets.prune_deleted_pets(integer) to pets_api', 'restore', 'revoke execute on function pets.prune_deleted_pets(integer) from pets_api'],
+    ['grant update (owner_id) on pets.pet to pets_api',            'transfer', 'revoke update (owner_id) on pets.pet from pets_api'],
+    ['grant delete on pets.transfer to pets_api',                  'transfer', 'revoke delete on pets.transfer from pets_api'],
+    ['alter function pets.own_account() security invoker',         'transfer', 'alter function pets.own_account() security definer'],
+    ['drop index pets.transfer_pet_open_key',                   'transfer', q{create unique index transfer_pet_open_key on pets.transfer (pet_id) where ended_at is null; alter table pets.transfer owner to pets_owner}],
 );
 
 subtest 'verify scripts can fail' => sub {
