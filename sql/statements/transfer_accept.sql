@@ -10,13 +10,18 @@
 -- transfer_pkey and pet_pkey serve it.
 
 with accepted as materialized (
-  select a.done, a.version, (a.taken).*
+  select a.done, a.pet, (a.taken).*,
+         jsonb_build_object(
+           'name', (a.pet).name, 'species', (a.pet).species, 'breed', (a.pet).breed,
+           'sex', (a.pet).sex, 'born_on', (a.pet).born_on, 'weight_grams', (a.pet).weight_grams,
+           'microchip', (a.pet).microchip, 'notes', (a.pet).notes, 'tags', (a.pet).tags) as content
   from pets.accept_transfer($1::uuid) a
 ),
 recorded as (
   insert into pets.pet_history (pet_id, version, action, owner_id, actor_id, old, new)
-  select pet_id, version, 'transfer', $2::uuid, $2::uuid, jsonb_build_object('owner_id', from_id),
-         jsonb_build_object('owner_id', $2::uuid)
+  select pet_id, (pet).version, 'transfer', $2::uuid, $2::uuid,
+         content || jsonb_build_object('owner_id', from_id),
+         content || jsonb_build_object('owner_id', $2::uuid)
   from accepted
   where done
 ),

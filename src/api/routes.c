@@ -167,7 +167,8 @@ void routes_print_fields(FILE *out)
     static const char *const bodies[] = {[BODY_NONE] = "none",
         [BODY_JSON] = "json",
         [BODY_OPTIONAL] = "optional",
-        [BODY_MERGE] = "merge"};
+        [BODY_MERGE] = "merge",
+        [BODY_LIST] = "list"};
 
     for (size_t i = 0; i < countof(table); i++) {
         const struct route *route = &table[i];

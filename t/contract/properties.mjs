@@ -79,6 +79,7 @@ const SEMANTIC = ['wrong', 'common_password', 'breached_password', 'contains_ide
 const semantic = {
     stepUp: ['required', 'not_allowed'],          // which proof is wanted depends on the second factor
     changePassword: ['too_short'],                // so does how short a password may be
+    createPets: ['duplicate'],                    // two of the same microchip
 };
 
 // Statuses of requests that are served, beside 2xx.
@@ -124,8 +125,9 @@ async function attempt(operation, actor, parts, expect) {
 
 const expectGood = (operation, actor) => (answer, parts) => {
     const refused = refusal(operation, actor);
-    // The database knows roles and scopes; whether a cursor is one is seen before it is asked.
-    if (refused && code(answer) === 'invalid_cursor')
+    // The database knows roles and scopes; whether a cursor is one, and whether two pets have one chip, is seen before it
+    // is asked.
+    if (refused && (code(answer) === 'invalid_cursor' || (operation.id === 'createPets' && errorCodes(answer).includes('duplicate'))))
         return served(operation, parts, answer) ? [] : ['there is no cursor'];
     if (refused)
         return answer.status === refused[0] && code(answer) === refused[1] ? [] : [`a good request of somebody who may not: expected ${refused.join(' ')}`];
@@ -150,7 +152,8 @@ const expectBad = (operation, actor, bad) => (answer) => {
 // --- good requests --------------------------------------------------------------------------------------
 
 function knownFor(operation) {
-    const ids = operation.path.startsWith('/v1/users/') ? config.known.victims : config.known.pets;
+    const ids = operation.path.startsWith('/v1/users/') ? config.known.victims
+        : operation.path.startsWith('/v1/transfers/') ? config.known.transfers : config.known.pets;
     return { ...config.known, ids: [...ids, config.known.nothing] };
 }
 
@@ -175,8 +178,13 @@ function leastParts(operation) {
     return { ...parts, query: [], headers: {}, body: operation.body && leastBody(operation, parts.body) };
 }
 
+// The operation as if its body was one item of the list that it is.
+const ofItem = (operation, flat) => ({ ...operation, body: { ...operation.body, schema: flat.items } });
+
 function leastBody(operation, body = {}, with_ = undefined) {
     const flat = contract.flat(operation.body.schema);
+    if (flat.type === 'array')
+        return [leastBody(ofItem(operation, flat), body[0], with_)];
     const choices = (flat.oneOf ?? []).map((branch) => branch.required[0]);
     const [any] = fc.sample(good(contract, operation.body.schema, knownFor(operation)), { numRuns: 1, seed: 7 });
     const chosen = choices.includes(with_) ? [] : choices.filter((name) => name in any);
@@ -229,8 +237,31 @@ function* badQueries(operation, parts) {
     }
 }
 
+// A list: what is bad for one item, as the second of two; and what is no list of so many.
+function* badLists(operation, flat, parts) {
+    const item = parts.body[0];
+    const invalid = (what, body) => ({ what, parts: { ...parts, body }, status: 422, code: 'validation_failed' });
+    for (const bad of badBodies(ofItem(operation, flat), { ...parts, body: item })) {
+        if (bad.parts.type !== undefined)
+            yield { ...bad, parts: { ...bad.parts, body: parts.body } };
+        else if (bad.parts.rawBody !== undefined)
+            yield bad;
+        else if (bad.code)
+            yield { ...bad, parts: { ...bad.parts, body: [item, bad.parts.body] }, place: `/1${bad.place ?? ''}` };
+    }
+    for (const value of ['x', 1, true, null, [1]])
+        yield { ...invalid(`an item that is ${JSON.stringify(value)}`, [item, value]), place: '/1' };
+    yield invalid('no items', []);
+    yield invalid('one item more', Array(flat.maxItems + 1).fill(item));
+    yield invalid('an object', item);
+}
+
 function* badBodies(operation, parts) {
     const flat = contract.flat(operation.body.schema);
+    if (flat.type === 'array') {
+        yield* badLists(operation, flat, parts);
+        return;
+    }
     const invalid = (what, body, place) => ({ what, parts: { ...parts, body }, status: 422, code: 'validation_failed', place });
     const broken = (what, rawBody) => ({ what, parts: { ...parts, rawBody }, status: 400, code: 'invalid_json' });
     const least = parts.body ?? {};
@@ -316,15 +347,20 @@ async function tryLimits(operation) {
             fine(`Idempotency-Key: ${key}`, { ...parts, headers: { 'idempotency-key': key } });
     }
     if (operation.body) {
-        const flat = contract.flat(operation.body.schema);
+        const whole = contract.flat(operation.body.schema);
+        const list = whole.type === 'array';
+        const [inner, flat] = list ? [ofItem(operation, whole), contract.flat(whole.items)] : [operation, whole];
+        const [least, wrap] = list ? [parts.body[0], (item) => [item]] : [parts.body, (item) => item];
         for (const [name, schema] of Object.entries(flat.properties)) {
             for (const [what, value, isGood] of limits(contract, schema)) {
                 if (isGood)
-                    fine(`${name}: ${what}`, { ...parts, body: { ...leastBody(operation, parts.body, name), [name]: value } });
+                    fine(`${name}: ${what}`, { ...parts, body: wrap({ ...leastBody(inner, least, name), [name]: value }) });
             }
             if (flat.properties[name] && contract.flat(schema).type === 'integer')
-                fine(`${name}: a whole number written with a point`, { ...parts, rawBody: JSON.stringify({ ...parts.body, [name]: 1 }).replace(`"${name}":1`, `"${name}":1.0`) });
+                fine(`${name}: a whole number written with a point`, { ...parts, rawBody: JSON.stringify(wrap({ ...least, [name]: 1 })).replace(`"${name}":1`, `"${name}":1.0`) });
         }
+        if (list)
+            fine('as many items as fit', { ...parts, body: Array(whole.maxItems).fill(least) });
         fine('the largest body', { ...parts, rawBody: fill(JSON.stringify(parts.body ?? {}), config.maxBody) });
     }
     for (const bad of badOnes(operation, parts))

@@ -6,7 +6,7 @@ use JSON::PP ();
 use Pets::Env qw(bin run slurp spew src test_dir);
 use Pets::Pool;
 use Pets::Service;
-use Pets::Sql qw(uuid7);
+use Pets::Sql qw(call uuid7);
 use Test::More;
 
 my $service = Pets::Service->new(mail => 1)->start;
@@ -127,7 +127,7 @@ my $stale = $service->user;
 $root->do(q{update pets.session set authenticated_at = now() - interval '1 day' where id = ?}, undef, $stale->session_id);
 my $script = $ann->post('/v1/me/api-keys', { name => 'for nothing here', scopes => ['pets:read'] })->json;
 my $writer = $ann->post('/v1/me/api-keys', { name => 'writes', scopes => ['pets:write'] })->json;
-my %type_of = ('/v1/pets/{id}' => 'pet', '/v1/users/{id}' => 'account', '/v1/me/sessions/{id}' => 'session', '/v1/me/api-keys/{id}' => 'api_key');
+my %type_of = ('/v1/pets/{id}' => 'pet', '/v1/users/{id}' => 'account', '/v1/transfers/{id}' => 'transfer', '/v1/me/sessions/{id}' => 'session', '/v1/me/api-keys/{id}' => 'api_key');
 
 # An administrator without a second factor.
 sub unproven () {
@@ -136,7 +136,7 @@ sub unproven () {
     return $nobody->login($email, $password);
 }
 
-sub refusals ($row, $pool, $method, $path, $access) {
+sub refusals ($row, $pool, $method, $path, $access, $wants) {
     my $id     = uuid7();
     my ($type) = map { $type_of{$_} } grep { index($path, $_) == 0 } keys %type_of;
     my @target = $path =~ /\{id\}/ ? ($type // 'what is it?', $id) : (undef, undef);
@@ -150,7 +150,7 @@ sub refusals ($row, $pool, $method, $path, $access) {
 
     try_case(['no token', 401, sub { $ask->(undef) }, none('nobody is known, and nothing was tried')]);
     try_case(['a forged token', 401, sub { $ask->($good->token =~ s/..\z/AA/r) }, sub { logged('authn_token_fail', kind => 'access_token', address => '127.0.0.1') }]);
-    try_case(['a forged key', 401, sub { $ask->($key->{key} =~ s/.{12}\z/'A' x 12/er) }, sub { logged('authn_token_fail', kind => 'api_key', address => '127.0.0.1') }]) if $pool eq 'api';
+    try_case(['a forged key', 401, sub { $ask->($key->{key} =~ s/.{12}\z/'A' x 12/er) }, sub { logged('authn_token_fail', kind => 'api_key', address => '127.0.0.1') }]) if $wants ne '-';
     try_case(['a session that is over', 401, sub { $ask->($gone->token) }, sub { failure('session_use_after_expire', $gone, session => $gone->session_id, reason => 'session_ended', route => "$method $path") }]);
     try_case([$scope, 403, sub { $ask->($key->{key}) }, $refused->($ann, 'insufficient_scope')]);
     is $root->selectrow_array('select api_key_id from pets.audit_event order by id desc limit 1'), $key->{api_key}{id}, "$scope: which one";
@@ -185,6 +185,9 @@ sub waits ($who) { return logs_in($who)->json->{mfa_token} // die 'no second fac
 # Asks for an account, or for another password, and reads the mail: the token of the link.
 sub registration () { $nobody->register('new' . uuid7() . '@example.org', $word); return ($service->mail)[-1]{token} }
 sub reset_of ($who) { $nobody->post('/v1/auth/password-reset', { email => $who->email }); return ($service->mail)[-1]{token} }
+
+sub deleted () { my $pet = $service->pet($ann); $ann->delete("/v1/pets/$pet->{id}"); return $pet }
+sub offer () { my $pet = $service->pet($ann); return $ann->post("/v1/pets/$pet->{id}/transfers", { to_email => $ben->email })->json }
 
 # For each: body, what a refusal is tried with; step_up, whether it wants a fresh proof; good and bad: the cases, as
 # try_case wants them, or one word of none(...).
@@ -225,6 +228,37 @@ my %routes = (
                  ['by an administrator', 200, sub ($pet) { $admin->get("/v1/pets/$pet->{id}/history") }, sub ($, $pet) { success('authz_admin', $admin, pet => $pet->{id}, event => 'pet_history_read') }, $pet_of->($ann)]],
         bad  => [['another’s', 404, sub ($pet) { $ben->get("/v1/pets/$pet->{id}/history") }, $foreign, $pet_of->($ann)]],
     },
+
+    'api POST /v1/pets:batch' => {
+        body => [{%pet}],
+        good => [['two', 201, sub { $ann->post('/v1/pets:batch', [{%pet}, {%pet}]) }, sub ($reply, $) { map { success('pet_created', $ann, pet => $_->{id}) } $reply->json->{items}->@* }]],
+        bad  => none('whoever has an account may'),
+    },
+    'api POST /v1/pets/{id}/restore' => {
+        good => [['one’s own', 200, sub ($pet) { $ann->post("/v1/pets/$pet->{id}/restore") }, sub ($, $pet) { success('pet_restored', $ann, pet => $pet->{id}) }, \&deleted],
+                 ['by an administrator', 200, sub ($pet) { $admin->post("/v1/pets/$pet->{id}/restore") }, sub ($, $pet) { success('pet_restored', $admin, pet => $pet->{id}) }, \&deleted]],
+        bad  => [['another’s', 404, sub ($pet) { $ben->post("/v1/pets/$pet->{id}/restore") }, $foreign, \&deleted]],
+    },
+    'api POST /v1/pets/{id}/transfers' => {
+        body => { to_email => $ben->email },
+        good => [['one’s own', 201, sub ($pet) { $ann->post("/v1/pets/$pet->{id}/transfers", { to_email => $ben->email }) }, sub ($reply, $pet) { success('pet_transfer_offered', $ann, pet => $pet->{id}, transfer_id => $reply->json->{id}) }, $pet_of->($ann)]],
+        bad  => [['another’s', 404, sub ($pet) { $ben->post("/v1/pets/$pet->{id}/transfers", { to_email => $ben->email }) }, $foreign, $pet_of->($ann)],
+                 ['one that is offered', 409, sub ($offer) { $ann->post("/v1/pets/$offer->{pet_id}/transfers", { to_email => $ben->email }) }, none('a conflict with what the owner has done'), \&offer]],
+    },
+    'api GET /v1/transfers'      => { good => [['one’s own', 200, sub { $ann->get('/v1/transfers') }, $own]], bad => none('there are only one’s own') },
+    'api GET /v1/transfers/{id}' => {
+        good => [['one’s own', 200, sub ($offer) { $ann->get("/v1/transfers/$offer->{id}") }, $own, \&offer]],
+        bad  => [['others’', 404, sub ($offer) { $admin->get("/v1/transfers/$offer->{id}") }, $foreign, \&offer]],
+    },
+    (map {
+        my ($verb, $who, $other, $action) = @$_;
+        my $end = sub ($actor) { sub ($offer) { $actor->post("/v1/transfers/$offer->{id}/$verb") } };
+        "api POST /v1/transfers/{id}/$verb" => {
+            good => [['one', 200, $end->($who), sub ($, $offer) { success($action, $who, pet => $offer->{pet_id}, transfer_id => $offer->{id}, $verb eq 'accept' ? (old => $ann->id, new => $ben->id) : ()) }, \&offer]],
+            bad  => [['the other side', 404, $end->($other), $foreign, \&offer],
+                     ['one that has ended', 409, $end->($who), none('nothing can be done about it any more'), sub { my $offer = offer(); $end->($who)->($offer); $offer }]],
+        };
+    } ['accept', $ben, $ann, 'pet_transferred'], ['decline', $ben, $ann, 'pet_transfer_declined'], ['withdraw', $ann, $ben, 'pet_transfer_withdrawn']),
 
     'auth POST /v1/auth/register' => {
         good => [['a new address', 202, sub { $nobody->register('first@example.org', $word) }, sub { success('user_registration_requested', undef, account => $root->selectrow_array(q{select id from pets.registration where email = 'first@example.org'}), taken => JSON::PP::false) }],
@@ -483,13 +517,13 @@ my ($status, $out, $err) = run([bin('petsd'), '--routes']);
 is $status, 0, 'petsd --routes' or BAIL_OUT($err);
 my %there;
 for my $route (map { [split /\t/] } split /\n/, $out) {
-    my ($pool, $method, $path, $access) = @$route;
+    my ($pool, $method, $path, $access, $scope) = @$route;
     my $name = "$pool $method $path";
     my $row  = $routes{$name};
     $there{$name} = 1;
     subtest $name => sub {
         return fail("what does $name leave behind? say it in $0") if !$row;
-        refusals($row, $pool, $method, $path, $access) if $access ne 'public';
+        refusals($row, $pool, $method, $path, $access, $scope) if $access ne 'public';
         try_row($row);
     };
 }
@@ -527,6 +561,14 @@ subtest 'too many, and without mail' => sub {
     $auth->reload(gone => 1);
     try_case(['an account', 201, sub { $nobody->register('direct@example.org', $word) }, sub ($reply, $) { my $new = $reply->json->{id}; +{ success('user_created', undef, account => $new)->%*, actor => $new } }]);
     try_case(['who is there', 409, sub { $nobody->register('direct@example.org', $word) }, none('a conflict, as with any other name; too many are refused')]);
+};
+
+# What goes by itself.
+subtest 'a deleted pet whose time is over' => sub {
+    my $prune = sub { bless { status => 0, out => call($service->database->dbh('pets_ops'), 'pet_prune', most => 100)->[0]{gone}, err => '' }, 'Outcome' };
+    try_case(['none', 0, $prune, none('no time is over')]);
+    try_case(['one', 0, $prune, sub ($, $pet) { success('pet_purged', undef, pet => $pet->{id}) },
+        sub { my $pet = deleted(); $root->do(q{update pets.deleted_pet set gone_at = now(), deleted_at = now() - interval '30 days' where id = ?}, undef, $pet->{id}); $pet }]);
 };
 
 # --- and in the end -------------------------------------------------------------------------------------

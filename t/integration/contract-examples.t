@@ -30,7 +30,8 @@ sub carry_out ($id, %option) {
         my ($type) = keys $body->{content}->%*;
         if (my $name = $option{example}) {
             my $example = $contract->follow($body->{content}{$type}{examples}{$name}) // die "$id has no example $name\n";
-            %request = (type => $type, body => { $example->{value}->%*, ($option{set} // {})->%* });
+            my $value = $example->{value};
+            %request = (type => $type, body => ref $value eq 'ARRAY' ? $value : { %$value, ($option{set} // {})->%* });
             $carried_out{"$id body $name"} = 1;
             push @name, $name;
         }
@@ -40,6 +41,8 @@ sub carry_out ($id, %option) {
         $parameter && exists $parameter->{example} or die "$id has no example of $name\n";
         $request{query}{$name} = $parameter->{example} if $parameter->{in} eq 'query';
         $request{headers}{ lc $name } = $parameter->{example} if $parameter->{in} eq 'header';
+        # A key is for one request, so here it has the request's name in it.
+        $request{headers}{ lc $name } =~ s/"\z/join(' ', '', $id, $option{id} \/\/ ()) . '"'/e if $name eq 'Idempotency-Key';
         $carried_out{"$id parameter $name"} = 1;
         push @name, $name;
     }
@@ -90,6 +93,26 @@ carry_out('listPetHistory', as => $ann, id => $dog->{id}, parameters => ['limit'
 carry_out('deletePet', as => $ann, id => carry_out('createPet', as => $ann, example => 'least')->json->{id}, parameters => ['If-Match']);
 carry_out('deletePet', as => $ann, id => $dog->{id});
 carry_out('listPetHistory', as => $ann, id => $dog->{id});
+carry_out('restorePet', as => $ann, id => $dog->{id}, parameters => ['Idempotency-Key']);
+carry_out('createPets', as => $ann, example => 'two', parameters => ['Idempotency-Key']);
+carry_out('listPetHistory', as => $ann, id => $dog->{id});
+
+# --- another owner --------------------------------------------------------------------------------------
+
+# Of the person whom the example offers a pet to.
+$nobody->register('ben@example.org', 'battery staple horse correct');
+$nobody->post('/v1/auth/verify-email', mailed_token());
+my $ben = $nobody->login('ben@example.org', 'battery staple horse correct');
+for my $case (['acceptTransfer', $ben], ['declineTransfer', $ben], ['withdrawTransfer', $ann]) {
+    my ($end, $who) = @$case;
+    my $pet   = $ann->post('/v1/pets', { name => 'Rex', species => 'dog' })->json;
+    my $offer = carry_out('offerPet', as => $ann, id => $pet->{id}, example => 'ben')->json;
+    carry_out('getTransfer', as => $who, id => $offer->{id});
+    is scalar carry_out('listTransfers', as => $ben, parameters => ['limit', 'direction'])->json->{items}->@*, $end eq 'acceptTransfer' ? 1 : $end eq 'declineTransfer' ? 2 : 3, 'he finds it';
+    carry_out($end, as => $who, id => $offer->{id}, parameters => ['Idempotency-Key']);
+    carry_out('listPetHistory', as => $ben, id => $pet->{id}) if $end eq 'acceptTransfer';
+}
+carry_out('offerPet', as => $ann, id => $dog->{id}, example => 'id', parameters => ['Idempotency-Key']);
 
 # --- what is one's own ----------------------------------------------------------------------------------
 

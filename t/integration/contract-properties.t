@@ -20,6 +20,12 @@ my ($user, $other, $leaver, $admin) = ((map { $service->user } 1 .. 3), $service
 my @victims = map { $service->user->id } 1 .. 3;
 my @pets    = map { $service->pet($user, name => "Pet $_")->{id} } 1 .. 3;
 push @pets, $service->pet($other, microchip => '276000000000001')->{id};
+my @transfers = map {
+    my ($giver, $to) = @$_;
+    my $reply = $giver->post('/v1/pets/' . $service->pet($giver)->{id} . '/transfers', { to_email => $to->email });
+    $reply->status == 201 or die $reply->summary . "\n";
+    $reply->json->{id};
+} ([$user, $other], [$other, $user], [$other, $user], [$other, $admin]);
 my %key = map {
     my $reply = $user->post('/v1/me/api-keys', { name => 'A script', scopes => ["pets:$_"] });
     $reply->status == 201 or die $reply->summary . "\n";
@@ -45,6 +51,7 @@ my %config = (
     known => {
         pets    => \@pets,
         victims => \@victims,
+        transfers => \@transfers,
         cursors => [$user->get('/v1/pets', query => { limit => 1 })->json->{page}{next}],
         microchips => ['276000000000001'],
         emails     => [$other->email],

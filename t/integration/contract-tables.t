@@ -136,6 +136,11 @@ sub compare_body ($name, $kind, $rows, $body, $operation) {
     is !!$body->{required}, $kind ne 'optional', 'whether there must be one';
     is_deeply [keys $body->{content}->%*], [$type], "it is $type";
     my $schema   = $contract->flat($body->{content}{$type}{schema});
+    if ($kind eq 'list') {
+        my ($most) = slurp(src() . '/src/http/route.h') =~ /\bROUTE_LIST_MAX = (\d+)/;
+        is_deeply [@$schema{qw(type minItems maxItems)}], ['array', 1, $most], 'an array, so long';
+        $schema = $contract->flat($schema->{items});
+    }
     my %required = map { $_ => 1 } ($schema->{required} // [])->@*;
     my @taken    = grep { $_->[2] !~ /read-only/ } @$rows;
     is_deeply [sort keys $schema->{properties}->%*], [sort map { $_->[0] } @taken], 'its members';
@@ -149,6 +154,7 @@ sub compare_body ($name, $kind, $rows, $body, $operation) {
     return if !grep { $_->[2] =~ /read-only/ } @$rows;
     my ($good) = grep { /\A2/ } sort keys $operation->{op}{responses}->%*;
     my $answer = $contract->flat($contract->responses($operation)->{$good}{content}{'application/json'}{schema});
+    $answer = $contract->flat($contract->flat($answer->{properties}{items})->{items}) if $kind eq 'list';
     is_deeply [sort keys $answer->{properties}->%*], [sort map { $_->[0] } grep { $_->[2] !~ /write-only/ } @$rows], 'the members of the answer';
     return;
 }

@@ -128,7 +128,7 @@ subtest 'pets that are offered' => sub {
     # An offer that its maker had no right to: the function does not believe it.
     my $bad = uuid7();
     as($api, $ann, sub ($dbh) { $dbh->do($insert, undef, $bad, $foreign, $ann->{id}, $eve->{id}) });
-    my ($done, $owner) = as($api, $eve, sub ($dbh) { $dbh->selectrow_array('select done, version from pets.accept_transfer($1)', undef, $bad) });
+    my ($done, $owner) = as($api, $eve, sub ($dbh) { $dbh->selectrow_array('select done, (pet).version from pets.accept_transfer($1)', undef, $bad) });
     is_deeply [$done, $owner], [0, undef], 'a pet that is not the offerer\'s does not change hands';
     is $super->selectrow_array('select owner_id from pets.pet where id = $1', undef, $foreign), $ben->{id}, 'it stays where it is';
     for my $function ("pets.own_account()") {

@@ -141,7 +141,7 @@ using (expires_at <= now() - interval '30 days');
 -- once, done is true for one: the pet is locked before the offer, as whoever deletes a pet
 -- locks it before its offer, so nobody waits in a circle.
 create function pets.accept_transfer(transfer uuid)
-returns table (done boolean, version integer, taken pets.transfer)
+returns table (done boolean, pet pets.pet, taken pets.transfer)
 language plpgsql
 security definer
 set search_path = pg_catalog, pg_temp
@@ -163,7 +163,7 @@ begin
         version = p.version + 1
     where p.id = taken.pet_id
       and p.owner_id = taken.from_id
-    returning p.version into version;
+    returning p.* into pet;
     done := found;
     update pets.transfer t
     set state = case when done then 'accepted' else 'withdrawn' end,
