@@ -18,7 +18,7 @@ enum ctl_exit {
     CTL_ABSENT = 3,  /* what was named is not there; nothing was changed */
 };
 
-/* Options of verbs; their names and what they mean are a table of petsctl.c. */
+/* Options of verbs; their names and what they mean are a table of verbs.c. */
 enum ctl_option {
     CTL_ADMIN,
     CTL_NAME,

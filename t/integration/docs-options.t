@@ -47,7 +47,7 @@ SKIP: {
     is join('', grep { !/outdated|referenced manual not found/ } split /^/, $out), '', 'the man pages are clean';
 }
 
-# What the usage lines offer, the pages explain.
+# What the usage lines offer, the pages explain, and they explain nothing else.
 my (undef, $petsd)   = run([bin('petsd'),   '--help']);
 my (undef, $petsctl) = run([bin('petsctl'), '--help']);
 my $petsd8   = slurp("$src/docs/man/petsd.8");
@@ -55,8 +55,48 @@ my $petsctl8 = slurp("$src/docs/man/petsctl.8");
 for my $option (sort { $a cmp $b } keys %{ { map { $_ => 1 } $petsd =~ /(?<=[ \[])-(-?\w+)/g } }) {
     like $petsd8, qr/^\.It Fl \Q$option\E\b/m, "petsd.8: -$option";
 }
-for my $verb ($petsctl =~ /^  (\w+ [\w-]+) /mg) {
-    like $petsctl8, qr/^\.It Cm $verb\b/m, "petsctl.8: $verb";
+
+# A line of arguments and options as { arguments in order, options in any }: "EMAIL [TEXT] | --reason TEXT [--json]".
+sub shape_of (@items) {
+    return join ' | ', join(' ', grep { !/^\[?-/ } @items), join(' ', sort grep { /^\[?-/ } @items);
 }
+
+# From --help: "--reason TEXT [--limit N] [DIR]".
+sub usage_items ($text) { return $text =~ /(\[[^\]]+\]|--[\w-]+(?: (?!\[|--)[A-Z]+)?|[A-Z]+)/g }
+
+# From a line of mdoc: "Oo Fl -limit Ar n Oc Fl -reason Ar text Ar user role".
+sub page_items ($text) {
+    my ($optional, $macro, @items) = (0, '');
+    for my $word (split ' ', $text) {
+        if    ($word eq 'Oo' || $word eq 'Op') { $optional = 1; $macro = '' }
+        elsif ($word eq 'Oc')                  { $optional = 0; $macro = '' }
+        elsif ($word eq 'Fl' || $word eq 'Ar') { $macro    = $macro eq 'value' && $word eq 'Ar' ? 'value' : $word }
+        elsif ($macro eq 'Fl')                 { push @items, [$optional, "-$word"]; $macro = 'value' }
+        elsif ($macro eq 'value')              { $items[-1][1] .= ' ' . uc $word; $macro = '' }
+        elsif ($macro eq 'Ar')                 { push @items, [$optional, uc $word] }
+        else                                   { die "what is \"$word\" in \"$text\"?" }
+    }
+    return map { $_->[0] ? "[$_->[1]]" : $_->[1] } @items;
+}
+
+sub part ($from, $to) { return ($petsctl =~ /^$from\n(.*?)^$to/ms)[0] // die "petsctl --help has no $from" }
+
+my %verbs = map { /^  ([a-z]+ [a-z-]+)(.*)$/ ? ($1 => shape_of(usage_items($2))) : () } split /\n/, part('Verbs:', '\n');
+my %pages = map { ($_->[0] => shape_of(page_items($_->[1]))) } map { [/^([a-z]+ [a-z-]+)(.*)$/] } $petsctl8 =~ /^\.It Cm (.*)$/mg;
+cmp_ok scalar keys %verbs, '>', 15, 'petsctl has verbs';
+is_deeply \%pages, \%verbs, 'petsctl.8 has all of them, with their arguments and options';
+
+my %options = map { /^  (--[a-z-]+) +([A-Z]+)? / ? ($1 => $2 // '') : die "an option? $_" } split /\n/, part('Options of verbs:', '\n');
+my %flags   = map { /^  (-.*?)  / ? ($1 => 1) : die "an option? $_" } split /\n/, part('Options:', '\n');
+my ($list, $flags) = $petsctl8 =~ /^Options stand.*?^\.Bl.*?\n(.*?)^\.El.*?^Before a verb.*?^\.Bl.*?\n(.*?)^\.El/ms;
+is_deeply { map { /^Fl (-\S+)(?: Ar (\w+))?$/ ? ("-$1" => uc($2 // '')) : die "an option? $_" } $list =~ /^\.It (.*)$/mg }, \%options, 'and all options of verbs';
+is_deeply { map { (s/ Ar (\w+)/" " . uc $1/er =~ s/Fl /-/gr =~ s/ ,/,/r => 1) } $flags =~ /^\.It (.*)$/mg }, \%flags, 'and those before them';
+for my $value ($petsctl =~ /^[A-Z]+ is one of: (.*)\.$/mg) {
+    like $petsctl8, qr/^\.Cm $_\b/m, "petsctl.8: $_" for split ' ', $value;
+}
+
+# No verb does without an option that is in use, and the other way round.
+my %used = map { $_ => 1 } map { /(--[a-z-]+)/g } values %verbs;
+is_deeply [sort keys %options], [sort keys %used], 'every option belongs to a verb';
 
 done_testing;

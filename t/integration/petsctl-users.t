@@ -78,6 +78,8 @@ subtest 'user list and show' => sub {
     failed_ok 3, 'no such account', 'user', 'show', $none;
     failed_ok 2, 'limit', 'user', 'list', '--limit', $_ for 0, 1001, '1x', '-1';
     failed_ok 2, 'before', 'user', 'list', '--before', 'x';
+    failed_ok 2, 'ROLE is one of: USER ADMIN', 'user', 'list', '--role', $_ for 'admin', 'USE', 'USER ADMIN', '';
+    failed_ok 2, 'STATE is one of: active disabled', 'user', 'list', '--state', 'locked';
     is events(), join(', ', ('authz_admin success %s -') x 10) =~ s/%s/$me/gr, 'that somebody looked is recorded';
 };
 
@@ -98,7 +100,7 @@ subtest 'role' => sub {
     done_ok 'user', 'role', $id, 'USER', @why;
     is $ann->get($others)->status, 403, 'and no longer';
     is events(), "authz_change success $me as agreed", 'recorded';
-    failed_ok 2, 'USER or ADMIN', 'user', 'role', $id, 'GOD', @why;
+    failed_ok 2, 'ROLE is one of: USER ADMIN', 'user', 'role', $id, 'GOD', @why;
     my ($status, $out, $err) = petsctl('user', 'role', $id, 'USER', @why);
     is "$status $out$err", "0 petsctl: it was so already\n", 'again: nothing to do';
     is events(), '', 'and no event';
