@@ -108,8 +108,20 @@ static enum err insert_account(struct exchange *exchange)
         query_int4(query, service->config->mail.verify_lifetime_s);
     }
     query_string(query, exchange->request.id);
-    query_inet(query, exchange->request.address);
+    if (mail)
+        throttle_bind(exchange, query, THROTTLE_MAILBOX);
+    else
+        query_inet(query, exchange->request.address);
     return ERR_NONE;
+}
+
+/* A message is on its way, unless the address has had enough of them; the answer is the same. */
+static void requested(struct exchange *exchange)
+{
+    throttle_note(exchange, THROTTLE_MAILBOX, 0);
+    log_event(LEVEL_INFO, "user_registration_requested",
+        log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
+    service_accepted(exchange);
 }
 
 /* There is an account now. */
@@ -137,9 +149,7 @@ enum err accounts_registered(struct exchange *exchange)
         return insert_account(exchange);
     if (!service_of(exchange)->config->mail.mode)
         return exchange->query.rows.count == 0 ? ERR_EMAIL_TAKEN : created(exchange);
-    log_event(LEVEL_INFO, "user_registration_requested",
-        log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
-    service_accepted(exchange);
+    requested(exchange);
     return ERR_NONE;
 }
 

@@ -17,7 +17,7 @@ struct limit {
 
 const char *throttle_name(enum throttle_kind kind)
 {
-    static const char *const names[] = {"login", "register", "password", "reset"};
+    static const char *const names[] = {"login", "register", "password", "reset", "mailbox"};
 
     return names[kind];
 }
@@ -29,6 +29,7 @@ static void choose_limits(
     const struct limit account = {config->throttle.account_burst, config->throttle.account_drain_s};
     const struct limit network = {config->throttle.network_burst, config->throttle.network_drain_s};
     const struct limit reset = {config->throttle.reset_burst, config->throttle.reset_drain_s};
+    const struct limit mailbox = {config->throttle.mailbox_burst, config->throttle.mailbox_drain_s};
     const struct limit by_register = {
         config->throttle.register_burst, config->throttle.register_drain_s};
     const struct limit none = {0, 0};
@@ -37,6 +38,7 @@ static void choose_limits(
         [THROTTLE_REGISTER] = {none, none, by_register},
         [THROTTLE_PASSWORD] = {own, account, network},
         [THROTTLE_RESET] = {reset, reset, by_register},
+        [THROTTLE_MAILBOX] = {none, mailbox, none},
     };
 
     for (int i = 0; i < SCOPES; i++)
@@ -97,11 +99,24 @@ static enum scope refused_scope(const struct rows *rows, int column)
     return rows_is(rows, 0, column, "account") ? SCOPE_ACCOUNT : SCOPE_NETWORK;
 }
 
-static enum err refuse(struct exchange *exchange, enum throttle_kind kind, int column)
+static const char *const scopes[] = {"own", "account", "network"};
+
+/* Counts and logs it. */
+static void note_refused(
+    struct exchange *exchange, enum throttle_kind kind, enum scope scope, int retry_s)
 {
-    static const char *const scopes[] = {"own", "account", "network"};
     static const enum counter counters[] = {
         COUNTER_THROTTLED_OWN, COUNTER_THROTTLED_ACCOUNT, COUNTER_THROTTLED_NETWORK};
+
+    slot_count(service_of(exchange)->slot, counters[scope]);
+    log_event(LEVEL_WARNING, "excess_rate_limit_exceeded",
+        log_str("request_id", exchange->request.id), log_str("kind", throttle_name(kind)),
+        log_str("bucket", scopes[scope]), log_str("address", exchange->request.address),
+        log_int("retry_s", retry_s));
+}
+
+static enum err refuse(struct exchange *exchange, enum throttle_kind kind, int column)
+{
     const struct rows *rows = &exchange->query.rows;
     enum scope scope = refused_scope(rows, column);
     int retry_s = rows_int4(rows, 0, column + 1);
@@ -113,12 +128,16 @@ static enum err refuse(struct exchange *exchange, enum throttle_kind kind, int c
         name = arena_format(exchange->arena, "%s-%s", name, scopes[scope]);
     tell(exchange, name, limits[scope], 0, retry_s);
     exchange->reply.retry_after = retry_s;
-    slot_count(service_of(exchange)->slot, counters[scope]);
-    log_event(LEVEL_WARNING, "excess_rate_limit_exceeded",
-        log_str("request_id", exchange->request.id), log_str("kind", throttle_name(kind)),
-        log_str("bucket", scopes[scope]), log_str("address", exchange->request.address),
-        log_int("retry_s", retry_s));
+    note_refused(exchange, kind, scope, retry_s);
     return ERR_RATE_LIMITED;
+}
+
+void throttle_note(struct exchange *exchange, enum throttle_kind kind, int column)
+{
+    const struct rows *rows = &exchange->query.rows;
+
+    if (rows->count == 1 && !rows_null(rows, 0, column))
+        note_refused(exchange, kind, refused_scope(rows, column), rows_int4(rows, 0, column + 1));
 }
 
 enum err throttle_judge(

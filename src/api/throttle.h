@@ -25,6 +25,7 @@ enum throttle_kind {
     THROTTLE_REGISTER, /* no subject */
     THROTTLE_PASSWORD, /* the current password, of somebody who is logged in; by account */
     THROTTLE_RESET,    /* asks for mail; by e-mail address */
+    THROTTLE_MAILBOX,  /* mail because of a registration; by e-mail address */
 };
 
 /* The word for it in SQL, metrics and logs. */
@@ -49,6 +50,12 @@ void throttle_ask(struct exchange *exchange, enum throttle_kind kind, const stru
  */
 enum err throttle_judge(
     struct exchange *exchange, enum throttle_kind kind, int column, struct text *receipt);
+
+/*
+ * The same for what is left undone without a word to the client: when it is refused, that is
+ * counted and logged, and the reply stays as it is.
+ */
+void throttle_note(struct exchange *exchange, enum throttle_kind kind, int column);
 
 /* Binds `receipt text, percent int4`. NULL: nothing to give back. */
 void throttle_bind_give(struct exchange *exchange, struct query *query, const struct text *receipt);

@@ -267,6 +267,9 @@ enum err users_reset_link_made(struct exchange *exchange)
     json_open_object(json);
     json_key(json, "token");
     json_put_string(json, link->text);
+    json_key(json, "link");
+    json_put_string(json, link_address(link, service_of(exchange)->config->mail.link_base,
+                              LINK_PAGE_RESET, exchange->arena));
     json_key(json, "expires_at");
     json_put_timestamp(json, rows_timestamp(rows, 0, 0));
     json_close_object(json);

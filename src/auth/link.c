@@ -38,6 +38,12 @@ int link_draw(struct link *link)
     return result;
 }
 
+const char *link_address(
+    const struct link *link, const char *base, const char *page, struct arena *arena)
+{
+    return base[0] == '\0' ? NULL : arena_format(arena, "%s/%s#%s", base, page, link->text);
+}
+
 bool link_parse(const char *text, size_t length, struct link *link)
 {
     const size_t prefix = sizeof LINK_PREFIX - 1;

@@ -11,10 +11,14 @@
 
 #include "auth/base64url.h"
 #include "auth/server_key.h"
+#include "base/arena.h"
 #include "base/uuid.h"
 
 #define LINK_PREFIX  "pl_"
 #define LINK_PURPOSE "pets-api link"
+
+/* The page of the product on which somebody chooses another password. */
+#define LINK_PAGE_RESET "reset-password"
 
 enum {
     LINK_BYTES = SERVER_MAC_SIZE,
@@ -33,6 +37,13 @@ int link_derive(const struct server_key *key, const struct uuid *id, struct link
 
 /* One by chance. -1 when the library fails. */
 int link_draw(struct link *link);
+
+/*
+ * The whole of it, BASE/PAGE#TOKEN: the token is behind the #, so that no server on the way ever
+ * has it in its log. Owned by the arena; NULL when there is no base ("").
+ */
+const char *link_address(
+    const struct link *link, const char *base, const char *page, struct arena *arena);
 
 /* Takes what somebody has sent; false when it has not the form of a token. */
 bool link_parse(const char *text, size_t length, struct link *link);

@@ -108,6 +108,8 @@ struct config {
         int register_drain_s;
         int reset_burst;
         int reset_drain_s;
+        int mailbox_burst;
+        int mailbox_drain_s;
         int success_percent;
         int ipv4_bits;
         int ipv6_bits;

@@ -197,21 +197,30 @@ static bool check_relay(struct check *check)
     return true;
 }
 
+/* Where links lead, if anybody has said so. */
+static bool check_links(struct check *check)
+{
+    const char *base = check->config->mail.link_base;
+
+    if (base[0] != '\0' && (strncmp(base, "https://", 8) != 0 || base[8] == '\0' ||
+                               strpbrk(base, " #<>\"") != NULL || base[strlen(base) - 1] == '/'))
+        return broken(check, AT(mail.link_base), AT(mail.link_base),
+            "mail.link_base: \"%s\" is not an https address without a slash at its end", base);
+    return true;
+}
+
 /* What petsctl mail send needs. */
 static bool check_sender(struct check *check)
 {
     const struct config *c = check->config;
-    const char *base = c->mail.link_base;
 
     if (c->mail.from[0] == '\0')
         return broken(check, AT(mail.from), AT(mail.from), "mail.from: is missing");
     if (c->mail.link_key_file[0] == '\0')
         return broken(check, AT(mail.link_key_file), AT(mail.link_key_file),
             "mail.link_key_file: is missing");
-    if (strncmp(base, "https://", 8) != 0 || base[8] == '\0' || strpbrk(base, " #<>\"") != NULL ||
-        base[strlen(base) - 1] == '/')
-        return broken(check, AT(mail.link_base), AT(mail.link_base),
-            "mail.link_base: \"%s\" is not an https address without a slash at its end", base);
+    if (c->mail.link_base[0] == '\0')
+        return broken(check, AT(mail.link_base), AT(mail.link_base), "mail.link_base: is missing");
     return check_relay(check);
 }
 
@@ -222,7 +231,7 @@ bool config_check(const struct config *config, size_t fault[2], char *problem, s
     if (config->pool.name[0] == '\0')
         return broken(&check, AT(pool.name), AT(pool.name),
             "pool.name: is missing; allowed: one of api, auth, ops, mail");
-    if (!check_database(&check))
+    if (!check_database(&check) || !check_links(&check))
         return false;
     if (serves(config, "ops"))
         return true;

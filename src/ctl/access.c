@@ -47,16 +47,40 @@ enum ctl_exit access_unlock(struct ctl *ctl)
 
 /* --- reset-link --- */
 
-/* What is handed over. */
-static void print_link(struct ctl *ctl, const struct link *link, int64_t expires)
+/* For programs: all there is. */
+static void print_json(
+    struct ctl *ctl, const struct link *link, const char *address, int64_t expires)
 {
     static const struct output_column columns[] = {
-        {"token", OUTPUT_TEXT}, {"expires_at", OUTPUT_TIMESTAMP}};
+        {"token", OUTPUT_TEXT}, {"link", OUTPUT_TEXT}, {"expires_at", OUTPUT_TIMESTAMP}};
     struct output *output = output_new(ctl, columns, countof(columns));
 
     output_string(output, link->text);
+    output_string(output, address);
     output_timestamp(output, expires);
     output_object(output);
+}
+
+/* For people: what is handed over, which is the token when nobody has said where links lead. */
+static void print_link(struct ctl *ctl, const struct link *link, int64_t expires)
+{
+    const char *address =
+        link_address(link, ctl->config->mail.link_base, LINK_PAGE_RESET, ctl->arena);
+    const struct output_column columns[] = {
+        {address == NULL ? "token" : "link", OUTPUT_TEXT}, {"expires_at", OUTPUT_TIMESTAMP}};
+    struct output *output = output_new(ctl, columns, countof(columns));
+
+    if (ctl->option[CTL_JSON] != NULL) {
+        print_json(ctl, link, address, expires);
+        return;
+    }
+    output_string(output, address == NULL ? link->text : address);
+    output_timestamp(output, expires);
+    output_object(output);
+    if (address == NULL)
+        fputs("petsctl: the link is mail.link_base, /" LINK_PAGE_RESET "# and this token; set that "
+              "option to have it whole\n",
+            stderr);
 }
 
 enum ctl_exit access_reset_link(struct ctl *ctl)

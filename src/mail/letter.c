@@ -1,7 +1,5 @@
 /*
- * letter.c: templates are plain text with names in braces; what can stand there is a table. A
- * link's token is behind the #, so that no server between the mail and the person ever has it in
- * its log.
+ * letter.c: templates are plain text with names in braces; what can stand there is a table.
  */
 #include "mail/letter.h"
 
@@ -90,7 +88,7 @@ static const char *address_of(const struct letter *letter, const struct mail_tem
     if (template->page == NULL || letter->link == NULL ||
         link_derive(key, letter->link, &link) != 0)
         return NULL;
-    return arena_format(arena, "%s/%s#%s", config->mail.link_base, template->page, link.text);
+    return link_address(&link, config->mail.link_base, template->page, arena);
 }
 
 int letter_compose(const struct letter *letter, const struct config *config,

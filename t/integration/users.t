@@ -91,7 +91,8 @@ subtest 'a link for who has forgotten the password' => sub {
     my $path = '/v1/users/' . $cat->id . '/reset-link';
     my $made = $admin->post($path, { reason => 'seen at the desk' });
     is outcome($made), '201', 'made' or return diag $made->summary;
-    is_deeply [sort keys $made->json->%*], [qw(expires_at token)], 'with its token and its end';
+    is_deeply [sort keys $made->json->%*], [qw(expires_at link token)], 'with its token and its end';
+    is $made->json->{link}, undef, 'nobody has said where links lead';
     like $made->json->{token}, qr/\Apl_[\w-]{43}\z/, 'which is 256 bits of chance';
     is_deeply [record($cat)], [['authn_token_created', { reason => 'seen at the desk', entitlement => 'password_reset' }]], 'one event';
     is outcome($cat->get('/v1/me')), '200', 'nothing has happened yet';

@@ -209,7 +209,7 @@ sub pool_config($self, $name) {
         $name eq 'auth' ? (mfa => { key_file => $self->mfa_key_file }) : (),
         $name eq 'auth' ? (session => { refresh_key_file => $self->refresh_key_file }) : (),
         # The path of every attempt is taken, but no test reaches an end of it that is not about that.
-        $name eq 'auth' ? (throttle => { map { $_ => 10_000 } qw(own_burst account_burst network_burst register_burst reset_burst) }) : (),
+        $name eq 'auth' ? (throttle => { map { $_ => 10_000 } qw(own_burst account_burst network_burst register_burst reset_burst mailbox_burst) }) : (),
         $name eq 'auth' ? (password => { bcrypt_cost => 10, pepper_file => $self->pepper_file, common_list_file => built('common-passwords') }) : (),
     );
     $config{mail} = { mode => 'on', link_key_file => $self->link_key_file } if $self->{option}{mail} && $name eq 'auth';
