@@ -7,25 +7,12 @@
 -- petsctl runs it, for an account that is there. One audit event, with how many there
 -- were. session_account_id_idx and api_key_account_id_idx serve it.
 
-with sessions as (
-  update pets.session
-  set revoked_at = now()
-  where account_id = $1::uuid
-    and revoked_at is null
-    and expires_at > now()
-  returning id
-),
-keys as (
-  update pets.api_key
-  set revoked_at = now()
-  where account_id = $1::uuid
-    and revoked_at is null
-    and expires_at > now()
-  returning id
+with sessions as materialized (
+  select pets.end_sessions($1::uuid, null) as sessions
 ),
 counted as materialized (
-  select (select count(*)::int4 from sessions) as sessions,
-         (select count(*)::int4 from keys) as api_keys
+  select sessions, pets.end_keys($1::uuid) as api_keys
+  from sessions
 ),
 audited as (
   insert into pets.audit_event (action, target_type, target_id, outcome, detail)

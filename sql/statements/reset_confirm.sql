@@ -1,6 +1,6 @@
--- reset_confirm: Choose another password by a link, and end every session.
+-- reset_confirm: Choose another password by a link, and end every session and, if it is asked for, API key.
 -- pool: auth
--- params: link_hash bytea, hash text, pepper_id text, mail_id uuid, request_id text, address inet
+-- params: link_hash bytea, hash text, pepper_id text, mail_id uuid, revoke_keys bool, request_id text, address inet
 -- columns: account_id uuid
 -- writes: yes
 --
@@ -9,4 +9,5 @@
 -- reset_link_link_hash_key, reset_link_account_id_idx and the keys of the account
 -- serve it.
 
-select pets.reset_password($1::bytea, $2::text, $3::text, $4::uuid, $5::text, $6::inet) as account_id
+select pets.reset_password($1::bytea, $2::text, $3::text, $4::uuid, $5::bool, $6::text, $7::inet)
+         as account_id

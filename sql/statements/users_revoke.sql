@@ -12,26 +12,13 @@ with target as materialized (
   from pets.account
   where id = $1::uuid
 ),
-sessions as (
-  update pets.session
-  set revoked_at = now()
-  where account_id = (select id from target)
-    and revoked_at is null
-    and expires_at > now()
-  returning id
-),
-keys as (
-  update pets.api_key
-  set revoked_at = now()
-  where account_id = (select id from target)
-    and revoked_at is null
-    and expires_at > now()
-  returning id
+sessions as materialized (
+  select id, pets.end_sessions(id, null) as sessions
+  from target
 ),
 counted as materialized (
-  select t.id, (select count(*)::int4 from sessions) as sessions,
-         (select count(*)::int4 from keys) as api_keys
-  from target t
+  select id, sessions, pets.end_keys(id) as api_keys
+  from sessions
 ),
 audited as (
   insert into pets.audit_event

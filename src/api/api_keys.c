@@ -81,6 +81,7 @@ enum err api_keys_create(struct exchange *exchange)
     query_int4(query, values[F_DAYS].given ? (int32_t)values[F_DAYS].number : DAYS_DEFAULT);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
+    query_uuid(query, &exchange->principal.session);
     return ERR_NONE;
 }
 

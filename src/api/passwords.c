@@ -1,6 +1,7 @@
 /*
  * passwords.c: who changes a password proves that it knows the current one. The session in which it
  * is done stays, all others end: whoever has the old password, or a session that it opened, is out.
+ * API keys stay, unless it is wanted otherwise: they are passwords of their own, of machines.
  */
 #include "api/passwords.h"
 
@@ -8,12 +9,13 @@
 #include "api/throttle.h"
 #include "base/log.h"
 
-enum { F_CURRENT, F_NEW };
+enum { F_CURRENT, F_NEW, F_KEYS };
 
 const struct field passwords_fields[passwords_fields_count] = {
     [F_CURRENT] = {"current_password", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1,
         PASSWORD_MAX},
     [F_NEW] = PASSWORD_NEW_FIELD("new_password"),
+    [F_KEYS] = SERVICE_KEYS_FIELD("keep"),
 };
 
 /* Columns of credential_own; from the address on what service_check_password wants. */
@@ -102,6 +104,7 @@ static enum err store_new(struct exchange *exchange, const struct change *change
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     throttle_bind_give(exchange, query, &change->receipt);
+    query_bool(query, service_revokes_keys(&exchange->values[F_KEYS]));
     return ERR_NONE;
 }
 

@@ -6,7 +6,7 @@
 
 #include "http/exchange.h"
 
-enum { passwords_fields_count = 2 };
+enum { passwords_fields_count = 3 };
 extern const struct field passwords_fields[passwords_fields_count];
 
 handler passwords_change, passwords_change_next;

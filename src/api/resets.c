@@ -4,7 +4,8 @@
  * takes three steps: whose password it is, for the rules of passwords; the hash, off the loop; and
  * then the one statement that takes the link, sets the password and ends every session. It says
  * once more whether the link is good: of many who follow it at once, one is told that it was. A
- * second factor stays what it is.
+ * second factor stays what it is. API keys are revoked, unless that is not wanted: a reset is what
+ * people do, and are told to do, when somebody else has been in, and who was may have made one.
  */
 #include "api/resets.h"
 
@@ -66,7 +67,7 @@ enum err resets_requested(struct exchange *exchange)
 
 /* --- following --- */
 
-enum { F_TOKEN, F_PASSWORD };
+enum { F_TOKEN, F_PASSWORD, F_KEYS };
 
 /* Of reset_lookup; what service_check_password wants. */
 enum { COLUMN_EMAIL };
@@ -74,6 +75,7 @@ enum { COLUMN_EMAIL };
 const struct field resets_confirm_fields[resets_confirm_fields_count] = {
     [F_TOKEN] = {"token", FIELD_SECRET, FIELD_REQUIRED | FIELD_WRITE_ONLY, 1, 256},
     [F_PASSWORD] = PASSWORD_NEW_FIELD("password"),
+    [F_KEYS] = SERVICE_KEYS_FIELD("revoke"),
 };
 
 struct reset {
@@ -124,6 +126,7 @@ static enum err store_password(struct exchange *exchange, const struct reset *re
     query_string(query, reset->job.hash);
     query_string(query, pepper_id(service_of(exchange)->pepper));
     service_bind_mail(exchange, query);
+    query_bool(query, service_revokes_keys(&exchange->values[F_KEYS]));
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     return ERR_NONE;

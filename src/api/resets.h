@@ -7,7 +7,7 @@
 
 #include "http/exchange.h"
 
-enum { resets_request_fields_count = 1, resets_confirm_fields_count = 2 };
+enum { resets_request_fields_count = 1, resets_confirm_fields_count = 3 };
 extern const struct field resets_request_fields[resets_request_fields_count];
 extern const struct field resets_confirm_fields[resets_confirm_fields_count];
 

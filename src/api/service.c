@@ -97,6 +97,13 @@ enum err service_check_password(
         &exchange->violations);
 }
 
+const char *const service_keys_words[] = {"keep", "revoke", NULL};
+
+bool service_revokes_keys(const struct value *value)
+{
+    return value->text.length == strlen(service_keys_words[1]);
+}
+
 int service_grant(struct exchange *exchange, const struct grant *grant)
 {
     const struct service *service = service_of(exchange);

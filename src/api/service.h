@@ -70,6 +70,17 @@ bool service_expect(
 enum err service_check_password(
     struct exchange *exchange, const struct text *password, int column, const char *pointer);
 
+/*
+ * A field that says what becomes of API keys when there is another password, and whether they are
+ * to be revoked.
+ */
+extern const char *const service_keys_words[];
+#define SERVICE_KEYS_FIELD(what)                                                                   \
+    {                                                                                              \
+        "api_keys", FIELD_WORD, FIELD_WRITE_ONLY, .words = service_keys_words, .initial = (what)   \
+    }
+bool service_revokes_keys(const struct value *value);
+
 /* Fills the reply with an access and a refresh token. -1 when a library fails (logged). */
 int service_grant(struct exchange *exchange, const struct grant *grant);
 

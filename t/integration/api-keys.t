@@ -118,6 +118,80 @@ subtest 'when it is over' => sub {
     is outcome($key->get('/v1/pets')), '401 token_invalid', 'the account is disabled';
 };
 
+# What becomes of keys when something else of their account changes.
+subtest 'another password' => sub {
+    my $admin = $service->admin;
+    my $reset = sub ($who, %more) {
+        my $link = $admin->post('/v1/users/' . $who->id . '/reset-link', { reason => 'lost' });
+        $link->status == 201 or die $link->summary;
+        return $client->post('/v1/auth/password-reset/confirm', { token => $link->json->{token}, password => 'another one, by a link', %more });
+    };
+    my $change = sub ($who, %more) { $who->put('/v1/me/password', { current_password => $who->password, new_password => 'another one, by herself', %more }) };
+    my $detail = sub ($who, $key) { $root->selectrow_array(q{select detail ->> ? from pets.audit_event where action = 'authn_password_change' and target_id = ? order by id desc limit 1}, undef, $key, $who->id) };
+    my $expired = sub ($who) { $root->do(q{insert into pets.api_key (id, account_id, name, scopes, key_hash, created_at, expires_at) select gen_random_uuid(), ?, 'old', '{pets:read}', sha256('x'), now() - interval '2 d', now() - interval '1 d'}, undef, $who->id) };
+    for my $case (
+        ['changed by its owner',                 $change, {},                       '200'],
+        ['changed by its owner, who keeps them', $change, { api_keys => 'keep' },   '200'],
+        ['changed by its owner, who wants none', $change, { api_keys => 'revoke' }, '401 token_invalid'],
+        ['reset by a link',                      $reset,  {},                       '401 token_invalid'],
+        ['reset by a link, and none kept',       $reset,  { api_keys => 'revoke' }, '401 token_invalid'],
+        ['reset by a link, and all kept',        $reset,  { api_keys => 'keep' },   '200'],
+    ) {
+        my ($name, $deed, $more, $expected) = @$case;
+        my $who  = $service->user;
+        my @keys = map { (make_key($who, 'pets:read'))[0] } 1 .. 2;
+        my ($other) = make_key($ann, 'pets:read');
+        $expired->($who);
+        is outcome($deed->($who, %$more)), '204', $name;
+        is outcome($_->get('/v1/pets')), $expected, 'a key' for @keys;
+        is $detail->($who, 'api_keys_revoked'), $expected eq '200' ? 0 : 2, 'the record says how many were revoked';
+        is outcome($other->get('/v1/pets')), '200', "another person's key";
+        $who = $client->login($who->email, $deed == $reset ? 'another one, by a link' : 'another one, by herself');
+        is scalar $who->get('/v1/me/api-keys')->json->{items}->@*, $expected eq '200' ? 2 : 0, 'what is listed';
+        is outcome((make_key($who, 'pets:read'))[0]->get('/v1/pets')), '200', 'a new key is good';
+    }
+    my $who = $service->user;
+    is outcome($change->($who, api_keys => $_)), '422 validation_failed', 'api_keys: ' . ($_ // 'null') for 'all', '', undef, 1, ['revoke'];
+    my ($key) = make_key($who, 'pets:read');
+    is outcome($reset->($who, api_keys => 'drop')), '422 validation_failed', 'nor in a reset';
+    is outcome($key->get('/v1/pets')), '200', 'what is refused revokes nothing';
+};
+
+subtest 'another state' => sub {
+    my $admin = $service->admin;
+    my $set   = sub ($who, %fields) { is outcome($admin->patch('/v1/users/' . $who->id, { %fields, reason => 'r' })), '200', join ' ', %fields };
+    my $eve   = $service->user;
+    my ($key) = make_key($eve, 'pets:read', 'pets:write');
+    my $pet   = $service->pet($eve);
+    $set->($eve, state => 'disabled');
+    for my $case ([GET => '/v1/pets'], [GET => "/v1/pets/$pet->{id}"], [GET => "/v1/pets/$pet->{id}/history"], [POST => '/v1/pets', { name => 'x', species => 'dog' }], [PUT => "/v1/pets/$pet->{id}", { name => 'x', species => 'dog' }], [DELETE => "/v1/pets/$pet->{id}"]) {
+        my ($method, $path, $body) = @$case;
+        is outcome($key->request($method, $path, defined $body ? (body => $body) : ())), '401 token_invalid', "disabled: $method is refused";
+    }
+    $set->($eve, state => 'active');
+    is outcome($key->get("/v1/pets/$pet->{id}")), '200', 'enabled: the key is good again, as the password is';
+    is outcome($eve->get('/v1/pets')), '401 session_ended', '... and the session is not';
+    $set->($eve, state => 'disabled');
+    is outcome($admin->post('/v1/users/' . $eve->id . '/revoke', { reason => 'r' })), '200', 'revoked while disabled';
+    $set->($eve, state => 'active');
+    is outcome($key->get("/v1/pets/$pet->{id}")), '401 token_invalid', 'it stays revoked';
+};
+
+subtest 'another role' => sub {
+    my $admin = $service->admin;
+    my $fay   = $service->user;
+    my ($key) = make_key($fay, 'pets:read');
+    my $mine  = $service->pet($fay);
+    my $other = $service->pet($service->user);
+    for my $role (qw(ADMIN USER)) {
+        is outcome($admin->patch('/v1/users/' . $fay->id, { role => $role, reason => 'r' })), '200', "she is $role now";
+        is outcome($key->get("/v1/pets/$mine->{id}")), '200', 'her key reads her pets';
+        is outcome($key->get("/v1/pets/$other->{id}")), '404 not_found', "... and nobody else's";
+        is outcome($key->get('/v1/pets?owner_id=' . $admin->id)), '403 forbidden', '... nor asks for them';
+        is outcome($key->get('/v1/users')), '403 insufficient_scope', '... and administers nothing';
+    }
+};
+
 subtest 'making one needs a fresh proof, and there is an end' => sub {
     my $eve = $service->user;
     $root->do(q{update pets.session set authenticated_at = now() - interval '601 s' where id = ?}, undef, $eve->session_id);

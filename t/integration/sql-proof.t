@@ -1,6 +1,6 @@
 # A password has been checked, and something is opened with it at the same moment as the password is changed, reset, or
 # the account disabled, in two transactions of which each may be first. Nothing that the old password has opened is there
-# afterwards; the later one waits for the earlier one, and no two wait for each other. A newer hash changes nothing.
+# afterwards, nor is an API key; the later one waits for the earlier one, and no two wait for each other. A newer hash changes nothing.
 use v5.36;
 use Test::More;
 use Pets::Cluster;
@@ -33,10 +33,12 @@ my @open = (
     ['a fresh proof',   'step_up_password',     'self', sub ($who) { (own => $who->{id}, session_id => $who->{session}, generation => generation($who)) }],
 );
 
+sub live_keys ($who) { return $super->selectrow_array('select count(*) from pets.api_key where account_id = ? and revoked_at is null', undef, $who->{id}) }
+
 # What ends it: [name, connection, statement, whose identity, arguments, how many of two sessions are left of it].
 my @end = (
-    ['a change of password', $auth, 'password_change', 'self',  sub ($who) { (own => $who->{id}, session_id => $who->{session}, generation => generation($who), hash => 'y' x 60, pepper_id => 'p') }, 1],
-    ['a reset',              $auth, 'reset_confirm',   undef,   sub ($who) { (link_hash => reset_link($who), hash => 'y' x 60, pepper_id => 'p') }, 0],
+    ['a change of password', $auth, 'password_change', 'self',  sub ($who) { (revoke_keys => 0, own => $who->{id}, session_id => $who->{session}, generation => generation($who), hash => 'y' x 60, pepper_id => 'p') }, 1],
+    ['a reset',              $auth, 'reset_confirm',   undef,   sub ($who) { (revoke_keys => 1, link_hash => reset_link($who), hash => 'y' x 60, pepper_id => 'p') }, 0],
     ['an administrator',     $auth, 'users_change',    'admin', sub ($who) { (id => $who->{id}, own => $admin->{id}, state => 'disabled', reason => 'r') }, 0],
     ['an operator',          $ops,  'account_change',  undef,   sub ($who) { (id => $who->{id}, state => 'disabled', operator => 'o', reason => 'r') }, 0],
 );
@@ -114,7 +116,7 @@ subtest 'a newer hash of the same password' => sub {
         is $rows->{credential_rehash}[0]{account_id}, $who->{id}, '... and the newer hash is stored then';
     }
     my $who   = someone();
-    my %other = (own => $who->{id}, session_id => $who->{session}, generation => 1, hash => 'y' x 60, pepper_id => 'p');
+    my %other = (revoke_keys => 0, own => $who->{id}, session_id => $who->{session}, generation => 1, hash => 'y' x 60, pepper_id => 'p');
     my $rows  = in_order($who, [$auth, 'credential_rehash', undef, $rehash->($who)], [$opener, 'password_change', 'self', %other]);
     is scalar $rows->{password_change}->@*, 1, 'a change of password does not mind';
     is $super->selectrow_array('select hash from pets.credential where account_id = ?', undef, $who->{id}), 'y' x 60, 'and is what counts';
@@ -125,12 +127,41 @@ subtest 'a newer hash of the same password' => sub {
     is $super->selectrow_array('select hash from pets.credential where account_id = ?', undef, $who->{id}), 'y' x 60, 'and changes nothing';
 };
 
+subtest 'an API key that is made in a session that ends' => sub {
+    my $make = sub ($who) { (id => uuid7(), own => $who->{id}, session_id => $who->{session}, name => 'k', scopes => '{pets:read}', key_hash => bytes(32), days => 1) };
+    my @end = (
+        ['a reset',          $auth, 'reset_confirm',   undef,   sub ($who) { (link_hash => reset_link($who), hash => 'y' x 60, pepper_id => 'p', revoke_keys => 1) }],
+        ['an administrator', $auth, 'users_revoke',    'admin', sub ($who) { (id => $who->{id}, own => $admin->{id}, reason => 'r') }],
+        ['an operator',      $ops,  'account_revoke',  undef,   sub ($who) { (id => $who->{id}, operator => 'o', reason => 'r') }],
+    );
+    for my $end (@end) {
+        my ($ender, $dbh, $name, $identity, $arguments) = @$end;
+        my $who  = someone();
+        my $rows = in_order($who, [$opener, 'api_key_create', 'self', $make->($who)], [$dbh, $name, $identity, $arguments->($who)]);
+        is scalar $rows->{api_key_create}->@*, 1, "a key, then $ender: it is made";
+        is live_keys($who), 0, '... and revoked';
+        is live($who), 0, '... as the session is';
+
+        $who = someone();
+        begin($dbh, $identity, $who);
+        call($dbh, $name, $arguments->($who));
+        begin($opener, 'self', $who);
+        my $sth = start_call($opener, { pg_async => 1 }, 'api_key_create', $make->($who));
+        wait_until { waits($opener) } 20, 'the key to wait';
+        $dbh->commit;
+        ok !eval { $opener->pg_result; 1 }, "$ender, then a key: it is refused";
+        is $opener->state, 'PE001', '... as the session has ended';
+        $opener->rollback;
+        is live_keys($who), 0, '... and not made';
+    }
+};
+
 subtest 'many at once' => sub {
     my $who   = someone();
     my @dbh   = map { $pg->dbh('pets_auth') } 1 .. 12;
     my %terms = (account_id => $who->{id}, credential_generation => 1);
     my @open  = map { start_call($dbh[$_], { pg_async => 1 }, 'session_open', session_terms(), %terms, session_id => uuid7()) } 0 .. 11;
-    my $rows  = call($auth, 'reset_confirm', link_hash => reset_link($who), hash => 'y' x 60, pepper_id => 'p');
+    my $rows  = call($auth, 'reset_confirm', revoke_keys => 1, link_hash => reset_link($who), hash => 'y' x 60, pepper_id => 'p');
     is $rows->[0]{account_id}, $who->{id}, 'a reset among twelve logins';
     $_->pg_result for @dbh;
     undef @open;

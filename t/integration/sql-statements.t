@@ -121,7 +121,7 @@ subtest 'audit_refusal' => sub {
     my ($session, $key, $pet) = (uuid7(), uuid7(), uuid7());
     my $hash = '\\x' . 'ab' x 32;
     call($auth, 'session_open', session_id => $session, account_id => $ben->{id}, session_terms());
-    as($auth, { id => $ben->{id}, session => $session }, sub ($dbh) { call($dbh, 'api_key_create', id => $key, own => $ben->{id}, name => 'k', scopes => '{pets:read}', key_hash => $hash, days => 1) });
+    as($auth, { id => $ben->{id}, session => $session }, sub ($dbh) { call($dbh, 'api_key_create', id => $key, own => $ben->{id}, session_id => $session, name => 'k', scopes => '{pets:read}', key_hash => $hash, days => 1) });
     events();
     my %asked = (account_id => $ben->{id}, session_id => $session, reason => 'forbidden', route => 'GET /v1/users', request_id => 'r5', address => '192.0.2.9');
     for my $dbh ($api, $auth) {

@@ -68,7 +68,7 @@ subtest 'changing' => sub {
     is outcome($ann->get('/v1/users')), '403 forbidden', 'and no longer is';
     my @record = grep { $_->[0] ne 'authz_admin' } record($ann);
     is_deeply [map { $_->[0] } @record], [qw(user_disabled user_updated authz_change user_enabled authz_change)], 'the record says what';
-    is_deeply $record[0][1], { reason => 'asked for by phone', old => 'active', new => 'disabled' }, 'and why';
+    is_deeply $record[0][1], { reason => 'asked for by phone', old => 'active', new => 'disabled', sessions_ended => 1 }, 'and why';
     is outcome($admin->patch('/v1/users/019b0000-0000-7000-8000-000000000000', { state => 'active', reason => 'x' })), '404 not_found', 'nobody';
 };
 

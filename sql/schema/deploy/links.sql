@@ -124,9 +124,10 @@ grant insert (sent_at) on pets.mail_outbox to pets_auth;
 -- one order, so that of two that are followed at once one is taken and the other is
 -- over. Then the credential is: a login that holds it (hold_credential) is over before
 -- its session is looked for, and one that comes later finds another generation. Logins
--- that wait for a second factor were begun with the old password.
+-- that wait for a second factor were begun with the old password. API keys are last.
 create function pets.reset_password(
-  link_hash bytea, hash text, pepper_id text, mail_id uuid, request_id text, address inet)
+  link_hash bytea, hash text, pepper_id text, mail_id uuid, revoke_keys boolean, request_id text,
+  address inet)
 returns uuid
 language plpgsql
 security invoker
@@ -135,6 +136,7 @@ as $$
 declare
   whose uuid;
   ended integer;
+  keys integer := 0;
   ignored text;
 begin
   select l.account_id into whose
@@ -180,6 +182,9 @@ begin
     and s.revoked_at is null
     and s.expires_at > now();
   get diagnostics ended = row_count;
+  if revoke_keys then
+    keys := pets.end_keys(whose);
+  end if;
   insert into pets.mail_outbox (id, kind, account_id, recipient, address)
   select reset_password.mail_id, 'password_changed', a.id, a.email, reset_password.address
   from pets.account a
@@ -189,11 +194,12 @@ begin
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
   values
     (whose, 'authn_password_change', 'account', whose, 'success', reset_password.request_id,
-     reset_password.address, jsonb_build_object('by', 'reset_link', 'sessions_ended', ended));
+     reset_password.address, jsonb_build_object(
+       'by', 'reset_link', 'sessions_ended', ended, 'api_keys_revoked', keys));
   return whose;
 end
 $$;
 
-grant execute on function pets.reset_password(bytea, text, text, uuid, text, inet) to pets_auth;
+grant execute on function pets.reset_password(bytea, text, text, uuid, boolean, text, inet) to pets_auth;
 
 commit;

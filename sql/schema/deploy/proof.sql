@@ -74,7 +74,47 @@ begin
 end
 $$;
 
-grant execute on function pets.hold_credential(uuid, integer) to pets_auth;
-grant execute on function pets.end_sessions(uuid, uuid) to pets_auth, pets_ops;
+-- The same for its live API keys. Who makes a key holds the session in which that is
+-- done (hold_session): after those have been ended, every key is seen.
+create function pets.end_keys(account uuid) returns integer
+language plpgsql
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  ended integer;
+begin
+  update pets.api_key k
+  set revoked_at = now()
+  where k.account_id = end_keys.account
+    and k.revoked_at is null
+    and k.expires_at > now();
+  get diagnostics ended = row_count;
+  return ended;
+end
+$$;
+
+-- True, and the caller's session stays live until the end of the transaction. PE001, as
+-- enter says: it has ended meanwhile.
+create function pets.hold_session(session_id uuid) returns boolean
+language plpgsql
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform s.id
+  from pets.session s
+  where s.id = hold_session.session_id
+    and s.revoked_at is null
+  for share;
+  if not found then
+    raise exception 'session ended' using errcode = 'PE001';
+  end if;
+  return true;
+end
+$$;
+
+grant execute on function pets.hold_credential(uuid, integer), pets.hold_session(uuid) to pets_auth;
+grant execute on function pets.end_sessions(uuid, uuid), pets.end_keys(uuid) to pets_auth, pets_ops;
 
 commit;

@@ -17,7 +17,7 @@ begin
   end if;
   if not exists (
     select from pg_catalog.pg_proc
-    where oid = to_regprocedure('pets.reset_password(bytea,text,text,uuid,text,inet)')
+    where oid = to_regprocedure('pets.reset_password(bytea,text,text,uuid,boolean,text,inet)')
       and not prosecdef
       and proconfig @> array['search_path=pg_catalog, pg_temp']
   ) then

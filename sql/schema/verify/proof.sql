@@ -10,8 +10,12 @@ begin
   if (select count(*) from pg_catalog.pg_proc
       where oid in (to_regprocedure(hold), to_regprocedure(finish))
         and not prosecdef
-        and provolatile = 'v') <> 2 then
-    raise exception '% or % is missing, or would see too little or do too much', hold, finish;
+        and provolatile = 'v') <> 2
+     or (select count(*) from pg_catalog.pg_proc
+         where oid in (to_regprocedure('pets.hold_session(uuid)'), to_regprocedure('pets.end_keys(uuid)'))
+           and not prosecdef
+           and provolatile = 'v') <> 2 then
+    raise exception 'a function is missing, or would see too little or do too much';
   end if;
   if has_function_privilege('pets_api', hold, 'execute')
      or has_function_privilege('pets_ops', hold, 'execute')
