@@ -76,12 +76,37 @@ sub es256_der($self, $input, $key) {
     return $der;
 }
 
+# Signed with a key of another kind, as its algorithm wants it: RS256, PS256, ES256K, ES384, ES512, EdDSA.
+sub signed_as($class, $algorithm, $input, $key) {
+    my %arguments = (
+        RS256 => [qw(dgst -sha256 -sign)],
+        PS256 => [qw(dgst -sha256 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest -sign)],
+        map({ $_->[0] => ['dgst', $_->[1], '-sign'] } ['ES256K', '-sha256'], ['ES384', '-sha384'], ['ES512', '-sha512']),
+    );
+    return ed25519($input, $key) if $algorithm eq 'EdDSA';
+    my ($status, $out, $err) = run([tool('openssl'), $arguments{$algorithm}->@*, $key], stdin => $input);
+    $status == 0 or die "openssl $algorithm: $err\n";
+    my %size = (ES256K => 32, ES384 => 48, ES512 => 66);
+    my $size = $size{$algorithm} // return $out;
+    my $body = (unpack 'x C a*', $out)[0] < 0x80 ? substr $out, 2 : substr $out, 3;
+    return join '', map { substr "\0" x $size . $_, -$size } unpack 'x C/a x C/a', $body;
+}
+
+# This one does not read from a pipe.
+sub ed25519($input, $key) {
+    my $file = spew(test_dir() . '/ed25519.input', $input);
+    my ($status, $out, $err) = run([tool('openssl'), 'pkeyutl', '-sign', '-rawin', '-inkey', $key, '-in', $file]);
+    $status == 0 or die "openssl pkeyutl: $err\n";
+    return $out;
+}
+
 sub hs256($class, $input, $secret) { return hmac_sha256($input, $secret) }
 
-# Another key of the same kind; returns its file.
-sub new_key($class, $name) {
+# Another key, of the same kind unless told otherwise (arguments of openssl genpkey); returns its file.
+sub new_key($class, $name, @kind) {
     my $file = test_dir() . "/$name.pem";
-    my ($status, undef, $err) = run([tool('openssl'), 'genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', $file]);
+    @kind = ('EC', '-pkeyopt', 'ec_paramgen_curve:P-256') if !@kind;
+    my ($status, undef, $err) = run([tool('openssl'), 'genpkey', '-algorithm', @kind, '-out', $file]);
     $status == 0 or die "openssl genpkey: $err\n";
     return $file;
 }
