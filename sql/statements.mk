@@ -68,6 +68,7 @@ STATEMENTS = \
 	sql/statements/totp_confirm.sql \
 	sql/statements/totp_enrol.sql \
 	sql/statements/totp_try.sql \
+	sql/statements/trace.sql \
 	sql/statements/transfer_accept.sql \
 	sql/statements/transfer_end.sql \
 	sql/statements/transfer_get.sql \

@@ -214,6 +214,7 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
         .pools = route_pool(worker),
         .authenticate = authenticate,
         .digest = digest_sha256,
+        .named = signing_kid(service) == NULL,
         .service = service};
     struct db_options options = {.config = worker->config,
         .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,

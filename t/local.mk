@@ -39,6 +39,7 @@ endif
 if HAVE_CHECK
 check_PROGRAMS += t/unit/db_values
 check_PROGRAMS += t/unit/http_field
+check_PROGRAMS += t/unit/http_headers
 check_PROGRAMS += t/unit/http_json
 check_PROGRAMS += t/unit/http_reply
 check_PROGRAMS += t/unit/http_request
@@ -46,6 +47,8 @@ t_unit_db_values_SOURCES = t/unit/db_values.c
 t_unit_db_values_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_http_field_SOURCES = t/unit/http_field.c
 t_unit_http_field_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_http_headers_SOURCES = t/unit/http_headers.c
+t_unit_http_headers_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_http_json_SOURCES = t/unit/http_json.c
 t_unit_http_json_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_http_reply_SOURCES = t/unit/http_reply.c t/unit/http_fixture.c t/unit/http_fixture.h

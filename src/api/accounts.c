@@ -119,8 +119,8 @@ static enum err insert_account(struct exchange *exchange)
 static void requested(struct exchange *exchange)
 {
     throttle_note(exchange, THROTTLE_MAILBOX, 0);
-    log_event(LEVEL_INFO, "user_registration_requested",
-        log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
+    log_event(LEVEL_INFO, "user_registration_requested", log_request(&exchange->request),
+        log_str("address", exchange->request.address));
     service_accepted(exchange);
 }
 
@@ -136,8 +136,8 @@ static enum err created(struct exchange *exchange)
     if (err != ERR_NONE)
         return err;
     uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ID), id);
-    log_event(LEVEL_INFO, "user_created", log_str("request_id", exchange->request.id),
-        log_str("account_id", id));
+    log_event(
+        LEVEL_INFO, "user_created", log_request(&exchange->request), log_str("account_id", id));
     return ERR_NONE;
 }
 

@@ -40,8 +40,8 @@ static void log_key(const struct exchange *exchange, const struct uuid *key, con
     uuid_format(&exchange->principal.account, account);
     uuid_format(key, id);
     log_event(LEVEL_INFO, scope != NULL ? "authn_token_created" : "authn_token_revoked",
-        log_str("request_id", exchange->request.id), log_str("account_id", account),
-        log_str("api_key_id", id), log_str(scope == NULL ? NULL : "entitlement", scope));
+        log_request(&exchange->request), log_str("account_id", account), log_str("api_key_id", id),
+        log_str(scope == NULL ? NULL : "entitlement", scope));
 }
 
 /* The scopes with blanks between, as the audit record has them. */

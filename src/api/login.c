@@ -144,7 +144,7 @@ enum err login_session_opened(struct exchange *exchange, struct grant *grant)
         return ERR_INTERNAL;
     uuid_format(&grant->account, account);
     uuid_format(&grant->refresh.session, session);
-    log_event(LEVEL_INFO, "authn_login_success", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "authn_login_success", log_request(&exchange->request),
         log_str("account_id", account), log_str("session_id", session));
     return ERR_NONE;
 }
@@ -183,7 +183,7 @@ static enum err challenge_opened(struct exchange *exchange, const struct login *
     json_put_int(json, CHALLENGE_LIFETIME_S);
     json_close_object(json);
     uuid_format(&login->grant.account, account);
-    log_event(LEVEL_INFO, "authn_token_created", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "authn_token_created", log_request(&exchange->request),
         log_str("account_id", account), log_str("entitlement", "second_factor"));
     return ERR_NONE;
 }

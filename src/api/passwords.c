@@ -72,9 +72,9 @@ static enum err refuse(struct exchange *exchange, struct change *change)
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
     uuid_format(&exchange->principal.account, account);
-    log_event(LEVEL_WARNING, "authn_password_change_fail",
-        log_str("request_id", exchange->request.id), log_str("account_id", account),
-        log_str("reason", "wrong_password"), log_str("address", exchange->request.address));
+    log_event(LEVEL_WARNING, "authn_password_change_fail", log_request(&exchange->request),
+        log_str("account_id", account), log_str("reason", "wrong_password"),
+        log_str("address", exchange->request.address));
     return ERR_NONE;
 }
 
@@ -123,7 +123,7 @@ static enum err changed(struct exchange *exchange, struct change *change)
     if (exchange->query.rows.count != 1)
         return refuse(exchange, change);
     uuid_format(&exchange->principal.account, account);
-    log_event(LEVEL_INFO, "authn_password_change", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "authn_password_change", log_request(&exchange->request),
         log_str("account_id", account));
     exchange->reply.status = 204;
     return ERR_NONE;

@@ -59,8 +59,8 @@ enum err resets_requested(struct exchange *exchange)
 {
     if (exchange->step == 1)
         return make_link(exchange);
-    log_event(LEVEL_INFO, "authn_password_reset_requested",
-        log_str("request_id", exchange->request.id), log_str("address", exchange->request.address));
+    log_event(LEVEL_INFO, "authn_password_reset_requested", log_request(&exchange->request),
+        log_str("address", exchange->request.address));
     service_accepted(exchange);
     return ERR_NONE;
 }
@@ -140,7 +140,7 @@ static enum err changed(struct exchange *exchange)
     if (rows->count != 1 || rows_null(rows, 0, 0))
         return service_link_refused(exchange, "reset_password");
     uuid_format(rows_uuid(rows, 0, 0), account);
-    log_event(LEVEL_INFO, "authn_password_change", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "authn_password_change", log_request(&exchange->request),
         log_str("account_id", account), log_str("by", "reset_link"));
     exchange->reply.status = 204;
     return ERR_NONE;

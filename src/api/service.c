@@ -141,7 +141,7 @@ void service_find_refresh_key(struct exchange *exchange, const char *id, size_t 
     if (learnt == 1)
         log_event(LEVEL_INFO, "refresh_keys_renewed", log_int("keys", service->refresh_keys.count));
     if (!knows_refresh_key(&service->refresh_keys, name))
-        log_event(LEVEL_WARNING, "refresh_key_unknown", log_str("request_id", exchange->request.id),
+        log_event(LEVEL_WARNING, "refresh_key_unknown", log_request(&exchange->request),
             log_str("key_id", name));
 }
 
@@ -166,7 +166,7 @@ void service_accepted(struct exchange *exchange)
 
 void service_token_refused(const struct exchange *exchange, const char *kind)
 {
-    log_event(LEVEL_WARNING, "authn_token_fail", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_WARNING, "authn_token_fail", log_request(&exchange->request),
         log_str("kind", kind), log_str("address", exchange->request.address));
 }
 

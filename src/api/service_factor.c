@@ -33,7 +33,7 @@ static enum err unreadable(
     char text[UUID_SIZE];
 
     uuid_format(account, text);
-    log_event(LEVEL_ERROR, "crypt_decrypt_fail", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_ERROR, "crypt_decrypt_fail", log_request(&exchange->request),
         log_str("account_id", text),
         log_str("reason", result == FACTOR_UNKNOWN_KEY ? "unknown_key" : "broken"));
     return ERR_INTERNAL;
@@ -110,7 +110,7 @@ enum err service_record_failure(
     query_string(query, reason);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
-    log_event(LEVEL_WARNING, "authn_login_fail", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_WARNING, "authn_login_fail", log_request(&exchange->request),
         log_str("account_id", account == NULL ? NULL : text), log_str("reason", reason),
         log_str("address", exchange->request.address));
     return ERR_NONE;
@@ -122,6 +122,6 @@ void service_log_user_updated(
     char text[UUID_SIZE];
 
     uuid_format(account, text);
-    log_event(LEVEL_INFO, "user_updated", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "user_updated", log_request(&exchange->request),
         log_str("account_id", text), log_str(what, how));
 }

@@ -89,7 +89,7 @@ static void log_reuse(const struct exchange *exchange, const struct refresh_toke
 
     uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ACCOUNT), account);
     uuid_format(&given->session, session);
-    log_event(LEVEL_WARNING, "authn_token_reuse", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_WARNING, "authn_token_reuse", log_request(&exchange->request),
         log_str("account_id", account), log_str("session_id", session),
         log_str("address", exchange->request.address));
 }
@@ -189,7 +189,7 @@ static void log_closed(const struct exchange *exchange, const char *cause)
     char account[UUID_SIZE];
 
     uuid_format(&exchange->principal.account, account);
-    log_event(LEVEL_INFO, "session_expired", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "session_expired", log_request(&exchange->request),
         log_str("account_id", account), log_str("cause", cause),
         log_int("sessions", exchange->query.rows.count));
 }

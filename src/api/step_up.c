@@ -187,7 +187,7 @@ static enum err proved(struct exchange *exchange, struct step_up *step_up)
                                      : "wrong_recovery_code");
     uuid_format(&exchange->principal.account, account);
     uuid_format(&exchange->principal.session, session);
-    log_event(LEVEL_INFO, "authn_login_success", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "authn_login_success", log_request(&exchange->request),
         log_str("account_id", account), log_str("session_id", session),
         log_str("step_up", values[F_PASSWORD].given ? "password"
                            : values[F_CODE].given   ? "code"

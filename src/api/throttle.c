@@ -109,10 +109,9 @@ static void note_refused(
         COUNTER_THROTTLED_OWN, COUNTER_THROTTLED_ACCOUNT, COUNTER_THROTTLED_NETWORK};
 
     slot_count(service_of(exchange)->slot, counters[scope]);
-    log_event(LEVEL_WARNING, "excess_rate_limit_exceeded",
-        log_str("request_id", exchange->request.id), log_str("kind", throttle_name(kind)),
-        log_str("bucket", scopes[scope]), log_str("address", exchange->request.address),
-        log_int("retry_s", retry_s));
+    log_event(LEVEL_WARNING, "excess_rate_limit_exceeded", log_request(&exchange->request),
+        log_str("kind", throttle_name(kind)), log_str("bucket", scopes[scope]),
+        log_str("address", exchange->request.address), log_int("retry_s", retry_s));
 }
 
 static enum err refuse(struct exchange *exchange, enum throttle_kind kind, int column)

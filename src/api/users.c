@@ -72,9 +72,9 @@ static void log_user(
 
     uuid_format(&exchange->principal.account, actor);
     uuid_format(&exchange->id, target);
-    log_event(LEVEL_WARNING, event, log_str("request_id", exchange->request.id),
-        log_str("account_id", actor), log_str("target_id", target),
-        log_str("address", exchange->request.address), log_str(what, value));
+    log_event(LEVEL_WARNING, event, log_request(&exchange->request), log_str("account_id", actor),
+        log_str("target_id", target), log_str("address", exchange->request.address),
+        log_str(what, value));
 }
 
 /* --- looking --- */

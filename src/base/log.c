@@ -205,7 +205,8 @@ void log_write(enum log_level level, const char *event, const struct log_field *
         return;
     start_line(&line, level, event);
     for (; fields->key != NULL; fields++)
-        put_field(&line, fields);
+        if (fields->key[0] != '\0')
+            put_field(&line, fields);
     end_line(&line);
     while (write(log_state.fd, line.bytes, line.length) < 0 && errno == EINTR)
         ;

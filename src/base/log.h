@@ -16,7 +16,7 @@
 enum log_level { LEVEL_DEBUG, LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
 
 struct log_field {
-    const char *key; /* NULL ends the list */
+    const char *key; /* NULL ends the list; an empty one is left out */
     enum { LOG_STRING, LOG_NUMBER, LOG_BOOL } type;
     const char *string; /* borrowed; NULL is logged as null */
     int64_t number;

@@ -261,30 +261,52 @@ static void on_prepare_result(struct connection *connection, PGresult *result)
 
 /* --- running a query --- */
 
-static int send_enter_key(PGconn *pg, const struct identity *identity)
+static int length_of(const char *text)
 {
-    const char *values[] = {(const char *)identity->session.bytes,
-        (const char *)identity->account.bytes, (const char *)identity->key_hash,
-        identity->need_scope};
-    int lengths[] = {16, 16, 32, (int)strlen(identity->need_scope)};
-    int formats[] = {1, 1, 1, 1};
-
-    return PQsendQueryPrepared(
-        pg, statements[STATEMENT_ENTER_KEY].name, 4, values, lengths, formats, 1);
+    return text == NULL ? 0 : (int)strlen(text);
 }
 
-static int send_enter(PGconn *pg, const struct identity *identity)
+static int send_enter_key(PGconn *pg, const struct query *query)
 {
+    const struct identity *identity = &query->identity;
+    const char *values[] = {(const char *)identity->session.bytes,
+        (const char *)identity->account.bytes, (const char *)identity->key_hash,
+        identity->need_scope, query->application, query->trace};
+    int lengths[] = {16, 16, 32, length_of(identity->need_scope), length_of(query->application),
+        length_of(query->trace)};
+    int formats[] = {1, 1, 1, 1, 1, 1};
+
+    return PQsendQueryPrepared(
+        pg, statements[STATEMENT_ENTER_KEY].name, countof(values), values, lengths, formats, 1);
+}
+
+static int send_enter(PGconn *pg, const struct query *query)
+{
+    const struct identity *identity = &query->identity;
     uint32_t max_age = htobe32((uint32_t)identity->max_age_s);
     const char *values[] = {(const char *)identity->session.bytes,
         (const char *)identity->account.bytes, identity->need_role,
-        identity->need_mfa ? "\1" : "\0", identity->max_age_s > 0 ? (const char *)&max_age : NULL};
-    int lengths[] = {
-        16, 16, identity->need_role == NULL ? 0 : (int)strlen(identity->need_role), 1, 4};
-    int formats[] = {1, 1, 1, 1, 1};
+        identity->need_mfa ? "\1" : "\0", identity->max_age_s > 0 ? (const char *)&max_age : NULL,
+        query->application, query->trace};
+    int lengths[] = {16, 16, length_of(identity->need_role), 1, 4, length_of(query->application),
+        length_of(query->trace)};
+    int formats[] = {1, 1, 1, 1, 1, 1, 1};
 
     return PQsendQueryPrepared(
-        pg, statements[STATEMENT_ENTER].name, 5, values, lengths, formats, 1);
+        pg, statements[STATEMENT_ENTER].name, countof(values), values, lengths, formats, 1);
+}
+
+/* What comes before the statement: who asks, or at least for which trace. */
+static int send_identity(PGconn *pg, const struct query *query)
+{
+    const int length = length_of(query->trace), format = 1;
+
+    if (query->enter)
+        return query->identity.key_hash != NULL ? send_enter_key(pg, query) : send_enter(pg, query);
+    if (query->trace == NULL)
+        return 1;
+    return PQsendQueryPrepared(
+        pg, statements[STATEMENT_TRACE].name, 1, &query->trace, &length, &format, 1);
 }
 
 static int send_statement(PGconn *pg, const struct query *query)
@@ -301,8 +323,7 @@ static int send_query(struct connection *connection, const struct query *query)
 {
     PGconn *pg = connection->pg;
 
-    if (query->enter && (query->identity.key_hash != NULL ? send_enter_key(pg, &query->identity)
-                                                          : send_enter(pg, &query->identity)) != 1)
+    if (send_identity(pg, query) != 1)
         return -1;
     if (query->before != NULL && send_statement(pg, query->before) != 1)
         return -1;
@@ -344,7 +365,8 @@ int connection_send(struct connection *connection, struct query *query)
     connection->query = query;
     connection->writes = statements[query->statement].writes;
     connection->results = 0;
-    connection->last = 1 + (query->enter ? 1 : 0) + (query->before != NULL ? 1 : 0);
+    connection->last =
+        1 + (query->enter || query->trace != NULL ? 1 : 0) + (query->before != NULL ? 1 : 0);
     connection->open = query->settle != NULL;
     connection->undone = false;
     connection->err = ERR_NONE;

@@ -37,6 +37,13 @@ struct query {
     /* With an identity, pets.enter runs first, in the same round trip and transaction. */
     bool enter;
     struct identity identity;
+    /*
+     * What the transaction is to be known by, sent along with enter: application_name, and the
+     * trace, which the audit record takes from the setting pets.trace_id. NULL: neither is set.
+     * Without an identity a trace is sent before the statement, and no name. Borrowed.
+     */
+    const char *application;
+    const char *trace;
     /* A statement between enter and this one, in the same transaction; its rows are dropped. NULL:
      * none. Borrowed. */
     struct query *before;

@@ -5,8 +5,10 @@
 #include "http/exchange.h"
 
 #include "base/log.h"
+#include "http/body.h"
 #include "http/idempotency.h"
 #include "http/precondition.h"
+#include "http/prefer.h"
 #include "http/refusal.h"
 
 static struct slot *slot_of(const struct exchange *exchange)
@@ -102,78 +104,6 @@ static enum err check_parameters(struct exchange *exchange)
     return exchange->violations.count > 0 ? ERR_INVALID_PARAMETER : ERR_NONE;
 }
 
-/* Each item of a list; what is wrong with it is told with its place. */
-static void read_list(struct exchange *exchange, const struct json *list)
-{
-    const struct route *route = exchange->route;
-    struct violations *violations = &exchange->violations;
-    size_t count = json_array_length(list);
-
-    if (count < 1 || count > ROUTE_LIST_MAX) {
-        violation_add(violations, "", NULL, count < 1 ? "too_short" : "too_many",
-            arena_format(exchange->arena, "1 to %d items are allowed.", ROUTE_LIST_MAX));
-        return;
-    }
-    exchange->items =
-        arena_alloc(exchange->arena, count * route->field_count * sizeof(struct value));
-    exchange->item_count = count;
-    memset(exchange->items, 0, count * route->field_count * sizeof(struct value));
-    for (size_t i = 0; i < count; i++) {
-        const struct json *item = json_array_at(list, i);
-
-        violations->base = arena_format(exchange->arena, "/%zu", i);
-        if (json_kind(item) != JSON_KIND_OBJECT)
-            violation_add(violations, violations->base, NULL, "wrong_type", "An object is needed.");
-        else
-            fields_read(route->fields, route->field_count, item, FIELD_WHOLE,
-                &exchange->items[i * route->field_count], violations);
-    }
-    violations->base = NULL;
-}
-
-static enum err check_body(struct exchange *exchange)
-{
-    static const char json_type[] = "application/json";
-    static const char merge_type[] = "application/merge-patch+json";
-    const struct route *route = exchange->route;
-    const struct fastcgi_body *body = &exchange->request.body;
-    bool merge = route->body == BODY_MERGE;
-    bool list = route->body == BODY_LIST;
-    const struct json *json;
-    enum err err;
-
-    if (body->bytes == NULL)
-        return ERR_PAYLOAD_TOO_LARGE;
-    if (route->body == BODY_NONE)
-        return ERR_NONE;
-    if (route->body == BODY_OPTIONAL && body->length == 0) {
-        memset(exchange->values, 0, sizeof *exchange->values * route->field_count);
-        return ERR_NONE;
-    }
-    if (!media_type_is(exchange->request.content_type, merge ? merge_type : json_type)) {
-        exchange->reply.accept_patch = merge ? merge_type : NULL;
-        exchange->reply.accept_post = merge ? NULL : json_type;
-        return ERR_UNSUPPORTED_MEDIA_TYPE;
-    }
-    json = json_parse(exchange->arena, body->bytes, body->length, &exchange->detail);
-    if (json == NULL)
-        return ERR_INVALID_JSON;
-    if (json_kind(json) != (list ? JSON_KIND_ARRAY : JSON_KIND_OBJECT)) {
-        violation_add(&exchange->violations, "", NULL, "wrong_type",
-            list ? "An array is needed." : "An object is needed.");
-        return ERR_VALIDATION_FAILED;
-    }
-    if (list)
-        read_list(exchange, json);
-    else
-        fields_read(route->fields, route->field_count, json, merge ? FIELD_MERGE : FIELD_WHOLE,
-            exchange->values, &exchange->violations);
-    err = route->check == NULL ? ERR_NONE : route->check(exchange);
-    if (err != ERR_NONE)
-        return err;
-    return exchange->violations.count > 0 ? ERR_VALIDATION_FAILED : ERR_NONE;
-}
-
 static enum err ask(struct exchange *exchange)
 {
     enum err err;
@@ -192,7 +122,7 @@ static enum err ask(struct exchange *exchange)
         return err;
     if ((err = check_key(exchange)) != ERR_NONE)
         return err;
-    if ((err = check_body(exchange)) != ERR_NONE)
+    if ((err = body_check(exchange)) != ERR_NONE)
         return err;
     if ((err = exchange->route->ask(exchange)) != ERR_NONE)
         return err;
@@ -214,11 +144,30 @@ static void apply_preconditions(struct exchange *exchange)
         reply->status = 304;
 }
 
+/* Who has changed something may not care to be told what it is like now (RFC 7240 section 4.2). */
+static void apply_preference(struct exchange *exchange)
+{
+    struct reply *reply = &exchange->reply;
+    enum method method = exchange->request.method;
+    enum prefer prefer = prefer_return(exchange->request.prefer);
+
+    if (prefer == PREFER_NOTHING || reply->body.length == 0 ||
+        (reply->status != 200 && reply->status != 201) ||
+        (method != METHOD_POST && method != METHOD_PUT && method != METHOD_PATCH))
+        return;
+    reply->preference_applied =
+        prefer == PREFER_MINIMAL ? "return=minimal" : "return=representation";
+    if (prefer == PREFER_REPRESENTATION)
+        return;
+    reply->status = reply->status == 200 ? 204 : reply->status;
+    reply->body.length = 0;
+}
+
 static void log_access(const struct exchange *exchange, int status, int64_t elapsed_us)
 {
     char name[ROUTE_NAME_SIZE];
 
-    log_event(LEVEL_INFO, "access", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_INFO, "access", log_request(&exchange->request),
         log_str("method", method_name(exchange->request.method)),
         log_str("route",
             exchange->route == NULL ? NULL : route_name(exchange->route, name, sizeof name)),
@@ -257,6 +206,7 @@ static void send_reply(struct exchange *exchange)
 
     stage(exchange, STAGE_ANSWER);
     apply_preconditions(exchange);
+    apply_preference(exchange);
     bodiless = reply->status == 304 || exchange->request.method == METHOD_HEAD;
     buf_init(&head, exchange->arena, 512);
     reply_head(reply, &head);
@@ -281,10 +231,26 @@ static void send_problem(struct exchange *exchange, enum err err)
 static void on_query_done(struct query *query);
 static void on_query_sent(struct query *query, int backend_pid);
 
+/*
+ * What PostgreSQL is told of the request. Connections of a worker that signs tokens have a name
+ * that says with which key, and keep it.
+ */
+static void name_query(struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    struct query *query = &exchange->query;
+
+    query->trace = request->traced && exchange->app->pools != ROUTE_OPS ? request->trace_id : NULL;
+    if (exchange->app->named)
+        query->application = arena_format(
+            exchange->arena, "pets-api/%s %s", config_of(exchange)->pool.name, request->trace_id);
+}
+
 static enum err submit(struct exchange *exchange)
 {
     struct query *query = &exchange->query;
 
+    name_query(exchange);
     query->owner = exchange;
     query->done = on_query_done;
     query->sent = on_query_sent;
@@ -538,7 +504,7 @@ static void log_slow(struct exchange *exchange, int64_t elapsed_us)
         entry = slot_of(exchange)->entries[exchange->entry];
     exchange->slow_logged = true;
     slot_count(slot_of(exchange), COUNTER_SLOW_REQUESTS);
-    log_event(LEVEL_WARNING, "slow_request", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_WARNING, "slow_request", log_request(&exchange->request),
         log_str("route", route_name(exchange->route, name, sizeof name)),
         log_str("stage", stage_name(entry.stage)),
         log_str("statement", entry.statement < 0 ? NULL : statements[entry.statement].name),

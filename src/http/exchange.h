@@ -36,6 +36,7 @@ struct app {
         struct app *app, const char *token, size_t length, struct principal *principal);
     /* SHA-256. -1 when the library fails. NULL when no route may be repeated. */
     int (*digest)(const void *bytes, size_t length, uint8_t digest[32]);
+    bool named;    /* transactions have an application_name with the trace in it */
     void *service; /* what handlers need (the api floor knows its type) */
 };
 

@@ -1,4 +1,5 @@
 libpets_a_SOURCES += \
+	src/http/body.c src/http/body.h \
 	src/http/cursor.c src/http/cursor.h \
 	src/http/exchange.c src/http/exchange.h \
 	src/http/fastcgi.c src/http/fastcgi.h \
@@ -10,8 +11,10 @@ libpets_a_SOURCES += \
 	src/http/page.c src/http/page.h \
 	src/http/precondition.c src/http/precondition.h \
 	src/http/refusal.c src/http/refusal.h \
+	src/http/prefer.c src/http/prefer.h \
 	src/http/reply.c src/http/reply.h \
 	src/http/request.c src/http/request.h \
 	src/http/route.c src/http/route.h \
 	src/http/server.c src/http/server.h \
+	src/http/trace.c src/http/trace.h \
 	src/http/utf8.c src/http/utf8.h

@@ -58,7 +58,7 @@ static const char *account_of(const struct exchange *exchange, char account[UUID
 
 static void log_token(const struct exchange *exchange)
 {
-    log_event(LEVEL_WARNING, "authn_token_fail", log_str("request_id", exchange->request.id),
+    log_event(LEVEL_WARNING, "authn_token_fail", log_request(&exchange->request),
         log_str("kind", exchange->principal.key ? "api_key" : "access_token"),
         log_str("address", exchange->request.address));
 }
@@ -68,8 +68,7 @@ static void log_session(const struct exchange *exchange, const char *route)
     char account[UUID_SIZE], session[UUID_SIZE];
 
     uuid_format(&exchange->principal.session, session);
-    log_event(LEVEL_WARNING, "session_use_after_expire",
-        log_str("request_id", exchange->request.id),
+    log_event(LEVEL_WARNING, "session_use_after_expire", log_request(&exchange->request),
         log_str("account_id", account_of(exchange, account)), log_str("session_id", session),
         log_str("route", route), log_str("address", exchange->request.address));
 }
@@ -81,8 +80,7 @@ static void log_right(const struct exchange *exchange, enum err err, const char 
     uuid_format(&exchange->id, target);
     /* Who is asked for a fresh proof is about to give it. */
     log_event(err == ERR_STEP_UP_REQUIRED ? LEVEL_INFO : LEVEL_WARNING, "authz_fail",
-        log_str("request_id", exchange->request.id),
-        log_str("account_id", account_of(exchange, account)),
+        log_request(&exchange->request), log_str("account_id", account_of(exchange, account)),
         log_str("reason", err_info(err)->code), log_str("route", route),
         log_str("target_id", target_type(exchange->route->path) == NULL ? NULL : target),
         log_str("address", exchange->request.address));

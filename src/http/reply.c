@@ -82,7 +82,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     put_member(json, "code", info->code);
     put_member(json, "detail", detail != NULL ? detail : info->detail);
     put_member(json, "instance", request->target);
-    put_member(json, "trace_id", request->id);
+    put_member(json, "trace_id", request->trace_id);
     if (violations != NULL && violations->count > 0)
         put_violations(json, violations);
     json_close_object(json);
@@ -154,6 +154,7 @@ void reply_head(const struct reply *reply, struct buf *head)
     put_header(head, "Accept", reply->accept_post);
     put_header(head, "Accept-Patch", reply->accept_patch);
     put_header(head, "WWW-Authenticate", reply->challenge);
+    put_header(head, "Preference-Applied", reply->preference_applied);
     put_header(head, "Cache-Control", reply->cache_control);
     put_header(head, "Vary", reply->vary);
     put_header(head, "RateLimit-Policy", reply->rate_limit_policy);

@@ -20,7 +20,8 @@ struct reply {
     const char *allow;
     const char *accept_post; /* Accept or Accept-Patch on 415 */
     const char *accept_patch;
-    const char *challenge;     /* WWW-Authenticate of a 401; NULL: the usual one */
+    const char *challenge; /* WWW-Authenticate of a 401; NULL: the usual one */
+    const char *preference_applied;
     const char *cache_control; /* NULL: the web server says no-store */
     const char *vary;
     int32_t version; /* rendered as ETag; 0: none */

@@ -127,6 +127,9 @@ enum err request_read(struct request *request, const struct fastcgi *fastcgi, st
     const char *uri = fastcgi_param(fastcgi, "REQUEST_URI");
 
     take_id(request, fastcgi_param(fastcgi, "REQUEST_ID"));
+    request->traced = trace_parse(fastcgi_param(fastcgi, "HTTP_TRACEPARENT"), request->trace_id);
+    if (!request->traced)
+        memcpy(request->trace_id, request->id, sizeof request->trace_id);
     request->method = method == NULL ? METHOD_UNKNOWN : method_parse(method);
     request->address = take_address(param(fastcgi, arena, "REMOTE_ADDR"));
     request->content_type = param(fastcgi, arena, "CONTENT_TYPE");
@@ -135,6 +138,7 @@ enum err request_read(struct request *request, const struct fastcgi *fastcgi, st
     request->if_match = param(fastcgi, arena, "HTTP_IF_MATCH");
     request->if_none_match = param(fastcgi, arena, "HTTP_IF_NONE_MATCH");
     request->idempotency_key = param(fastcgi, arena, "HTTP_IDEMPOTENCY_KEY");
+    request->prefer = param(fastcgi, arena, "HTTP_PREFER");
     request->user_agent = take_text(param(fastcgi, arena, "HTTP_USER_AGENT"));
     return take_target(request, arena, uri == NULL ? "" : uri);
 }

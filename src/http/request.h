@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "http/fastcgi.h"
 #include "http/route.h"
+#include "http/trace.h"
 
 enum { REQUEST_ID_SIZE = 33, PARAMETERS_MAX = 32 };
 
@@ -16,19 +17,27 @@ struct request {
     enum method method;
     const char
         *target; /* the path as it was sent, without the query string, in ASCII; for `instance` */
-    const char *path;         /* decoded */
-    const char *query;        /* raw; NULL when there is none */
-    char id[REQUEST_ID_SIZE]; /* 32 hexadecimal digits, the trace id */
-    const char *address;      /* NULL: not an Internet address */
+    const char *path;             /* decoded */
+    const char *query;            /* raw; NULL when there is none */
+    char id[REQUEST_ID_SIZE];     /* 32 hexadecimal digits, of this request alone */
+    bool traced;                  /* it has come with a valid traceparent */
+    char trace_id[TRACE_ID_SIZE]; /* of that, or else the id */
+    const char *address;          /* NULL: not an Internet address */
     const char *content_type;
     const char *authorization;
     const char *accept;
     const char *if_match;
     const char *if_none_match;
     const char *idempotency_key;
+    const char *prefer;
     const char *user_agent; /* NULL also when it is not text */
     struct fastcgi_body body;
 };
+
+/* Which request a line of the log is about: `request` is a pointer. The names of two fields. */
+#define log_request(request)                                                                       \
+    log_str("request_id", (request)->id),                                                          \
+        log_str((request)->traced ? "trace_id" : "", (request)->trace_id)
 
 /* Reads what fastcgi_read got. ERR_NOT_FOUND when the path cannot be one of ours. */
 enum err request_read(struct request *request, const struct fastcgi *fastcgi, struct arena *arena);

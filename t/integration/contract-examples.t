@@ -91,6 +91,10 @@ carry_out('updatePet', as => $ann, id => $dog->{id}, example => 'reset');
 carry_out('updatePet', as => $ann, id => $once->{id}, example => 'weight', parameters => ['If-Match']);
 carry_out('listPetHistory', as => $ann, id => $dog->{id}, parameters => ['limit']);
 carry_out('deletePet', as => $ann, id => carry_out('createPet', as => $ann, example => 'least')->json->{id}, parameters => ['If-Match']);
+carry_out($_->[0], as => $ann, id => $_->[1], example => $_->[2], parameters => ['Prefer'], status => $_->[3])
+    for ['createPet', undef, 'dog', 201], ['createPets', undef, 'two', 201], ['replacePet', $dog->{id}, 'dog', 204], ['updatePet', $dog->{id}, 'weight', 204];
+carry_out('deletePet', as => $ann, id => $dog->{id});
+carry_out('restorePet', as => $ann, id => $dog->{id}, parameters => ['Prefer'], status => 204);
 carry_out('deletePet', as => $ann, id => $dog->{id});
 carry_out('listPetHistory', as => $ann, id => $dog->{id});
 carry_out('restorePet', as => $ann, id => $dog->{id}, parameters => ['Idempotency-Key']);
@@ -111,6 +115,12 @@ for my $case (['acceptTransfer', $ben], ['declineTransfer', $ben], ['withdrawTra
     is scalar carry_out('listTransfers', as => $ben, parameters => ['limit', 'direction'])->json->{items}->@*, $end eq 'acceptTransfer' ? 1 : $end eq 'declineTransfer' ? 2 : 3, 'he finds it';
     carry_out($end, as => $who, id => $offer->{id}, parameters => ['Idempotency-Key']);
     carry_out('listPetHistory', as => $ben, id => $pet->{id}) if $end eq 'acceptTransfer';
+}
+for my $case (['acceptTransfer', $ben], ['declineTransfer', $ben], ['withdrawTransfer', $ann]) {
+    my ($end, $who) = @$case;
+    my $pet = $ann->post('/v1/pets', { name => 'Rex', species => 'dog' })->json;
+    my $location = carry_out('offerPet', as => $ann, id => $pet->{id}, example => 'ben', parameters => ['Prefer'])->location;
+    carry_out($end, as => $who, id => $location =~ s{.*/}{}r, parameters => ['Prefer'], status => 204);
 }
 carry_out('offerPet', as => $ann, id => $dog->{id}, example => 'id', parameters => ['Idempotency-Key']);
 

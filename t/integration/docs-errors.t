@@ -35,7 +35,7 @@ while ($titles =~ m{/\.problem/([a-z_]+) "([^"]+)"}g) {
 is_deeply \%docs, \%code, 'the sections are those of the codes';
 
 my %in_errors;
-for my $file ((map { src() . "/src/$_.c" } qw(http/field http/request http/exchange auth/password_rules)), glob src() . '/src/api/*.c') {
+for my $file ((map { src() . "/src/$_.c" } qw(http/body http/field http/request http/exchange auth/password_rules)), glob src() . '/src/api/*.c') {
     my $source = slurp($file);
     $in_errors{$1} = 1 while $source =~ /\bwrong\([^,]+,\s*"([a-z_]+)"/g;
     $in_errors{$1} = 1 while $source =~ /\bviolation_add\([^"]*(?:"[^"]*"[^"]*)?"([a-z_]+)",\s*"/g;

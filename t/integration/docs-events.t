@@ -7,7 +7,7 @@ my %events;
 for my $file (glob src() . '/src/*/*.c ' . src() . '/src/*.c') {
     my $source = slurp($file);
     # The name is what is quoted between the level and the first field.
-    while ($source =~ /\blog_event\(\s*(.*?)(?:,\s*log_(?:str|int|bool|errno)\(|\);)/sg) {
+    while ($source =~ /\blog_event\(\s*(.*?)(?:,\s*log_(?:str|int|bool|errno|request)\(|\);)/sg) {
         my @names = $1 =~ /"([a-z_]+)"/g;
         @names or $1 =~ /,\s*event\z/ or fail("$file: log_event without a name in sight: $1");
         $events{$_} = $file for @names;

@@ -10,7 +10,7 @@ use Test::More;
 
 my $nginx = Pets::Nginx->new(fakes => 1, plain_api => 1)->start;
 
-my @FIELDS = sort qw(time msec request_id client method path protocol status bytes_in bytes_out seconds upstream
+my @FIELDS = sort qw(time msec request_id trace_id client method path protocol status bytes_in bytes_out seconds upstream
     upstream_status upstream_header_seconds upstream_seconds tls cipher resumed connection connection_requests);
 
 # What the requests below carry and no log may hold. One word each, so that one pattern finds them all.

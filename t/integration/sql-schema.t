@@ -105,6 +105,8 @@ my @tampering = (
     ['grant delete on pets.transfer to pets_api',                  'transfer', 'revoke delete on pets.transfer from pets_api'],
     ['alter function pets.own_account() security invoker',         'transfer', 'alter function pets.own_account() security definer'],
     ['drop index pets.transfer_pet_open_key',                   'transfer', q{create unique index transfer_pet_open_key on pets.transfer (pet_id) where ended_at is null; alter table pets.transfer owner to pets_owner}],
+    ['grant insert (trace_id) on pets.audit_event to pets_api',    'trace',    'revoke insert (trace_id) on pets.audit_event from pets_api'],
+    ['alter table pets.audit_event alter column trace_id drop default', 'trace', q{alter table pets.audit_event alter column trace_id set default nullif(current_setting('pets.trace_id', true), '')}],
 );
 
 subtest 'verify scripts can fail' => sub {
@@ -149,6 +151,10 @@ subtest 'statements and roles' => sub {
             elsif ($name =~ /\A(?:login_failed|operator_event|password_change_failed)\z/) {
                 # It only adds to the record, which everybody may; the api pool not without an identity.
                 like $@, qr/row-level security/, "$role may not run $name" if $role eq 'pets_api';
+            }
+            elsif ($name eq 'trace') {
+                # It touches nothing but a setting of the transaction, which everybody may.
+                ok !$refused, "$role may run $name, and gets nothing by it";
             }
             elsif ($role =~ /\Apets_(?:auth|ops)\z/ && $statement->{pools}[0] =~ /\A(?:auth|ops)\z/) {
                 # Both look after accounts and sessions and have many of the same columns; row-level security says

@@ -58,7 +58,8 @@ sub script($name, %size) {
     my $text = sprintf "\\set pet random(10000000, %d)\n\\set owner 10000000 + (:pet - 10000000) %% %d\n", 9_999_999 + $size{pets}, $size{owners};
     $text .= $workload->{before} // '';
     $text .= "\\startpipeline\n";
-    $text .= statement('enter', session_id => $session, account_id => $account, need_role => 'null', need_mfa => 'true', max_age_s => 'null');
+    $text .= statement('enter', session_id => $session, account_id => $account, need_role => 'null', need_mfa => 'true', max_age_s => 'null',
+        application => "'pets-api/api 5f2d0b7c9a1e4d3f8b6a7c5d4e3f2a1b'", trace => 'null');
     $text .= statement($workload->{statement}, %{ $workload->{parameters} });
     $text .= "\\endpipeline\n";
     return ($text, { %common, %{ $workload->{variables} // {} } });
