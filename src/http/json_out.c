@@ -12,6 +12,23 @@ void json_out_init(struct json_out *out, struct buf *buf)
     out->comma = false;
 }
 
+/* Room for an item of `length` bytes, behind a comma if it needs one. Follow it with `put`. */
+static char *reserve(struct json_out *out, size_t length)
+{
+    char *at = buf_reserve(out->buf, length + 1);
+
+    if (out->comma)
+        *at++ = ',';
+    out->comma = true;
+    return at;
+}
+
+/* The item ends at `end`. */
+static void put(struct json_out *out, const char *end)
+{
+    buf_advance(out->buf, (size_t)(end - out->buf->data) - out->buf->length);
+}
+
 static void item(struct json_out *out)
 {
     if (out->comma)
@@ -48,15 +65,13 @@ void json_close_array(struct json_out *out)
 void json_key(struct json_out *out, const char *name)
 {
     size_t length = strlen(name);
-    char *at;
+    char *at = reserve(out, length + 3);
 
-    item(out);
-    at = buf_reserve(out->buf, length + 3);
     at[0] = '"';
     memcpy(at + 1, name, length);
     at[length + 1] = '"';
     at[length + 2] = ':';
-    buf_advance(out->buf, length + 3);
+    put(out, at + length + 3);
     out->comma = false;
 }
 
@@ -85,10 +100,8 @@ void json_put_int(struct json_out *out, int64_t value)
     buf_int(out->buf, value);
 }
 
-static bool plain(unsigned char byte)
-{
-    return byte >= 0x20 && byte != '"' && byte != '\\' && byte != 0x7f;
-}
+/* What is not copied as it is. A table, as every byte of every text is looked up. */
+static const bool special[256] = {[0 ... 0x1f] = true, ['"'] = true, ['\\'] = true, [0x7f] = true};
 
 static void escape(struct buf *buf, unsigned char byte)
 {
@@ -116,20 +129,48 @@ static void escape(struct buf *buf, unsigned char byte)
     }
 }
 
+/* Text that needs no escaping, in quotes. */
+static void put_quoted(struct json_out *out, const char *text, size_t length)
+{
+    char *at = reserve(out, length + 2);
+
+    at[0] = '"';
+    if (length > 0)
+        memcpy(at + 1, text, length);
+    at[length + 1] = '"';
+    put(out, at + length + 2);
+}
+
+/* The first byte of a text that is not copied as it is; its length: none. */
+static size_t first_special(const char *text, size_t length)
+{
+    size_t at = 0;
+
+    while (at < length && !special[(unsigned char)text[at]])
+        at++;
+    return at;
+}
+
 void json_put_text(struct json_out *out, const char *text, size_t length)
 {
-    size_t start = 0;
+    size_t plain = first_special(text, length);
 
+    if (plain == length) {
+        put_quoted(out, text, length);
+        return;
+    }
     item(out);
     buf_putc(out->buf, '"');
-    for (size_t i = 0; i < length; i++) {
-        if (plain((unsigned char)text[i]))
-            continue;
-        buf_put(out->buf, text + start, i - start);
-        escape(out->buf, (unsigned char)text[i]);
-        start = i + 1;
+    while (length > 0) {
+        buf_put(out->buf, text, plain);
+        text += plain;
+        length -= plain;
+        if (length > 0) {
+            escape(out->buf, (unsigned char)*text++);
+            length--;
+        }
+        plain = first_special(text, length);
     }
-    buf_put(out->buf, text + start, length - start);
     buf_putc(out->buf, '"');
 }
 
@@ -139,19 +180,6 @@ void json_put_string(struct json_out *out, const char *string)
         json_put_null(out);
     else
         json_put_text(out, string, strlen(string));
-}
-
-/* Text that needs no escaping, in quotes. */
-static void put_quoted(struct json_out *out, const char *text, size_t length)
-{
-    char *at;
-
-    item(out);
-    at = buf_reserve(out->buf, length + 2);
-    at[0] = '"';
-    memcpy(at + 1, text, length);
-    at[length + 1] = '"';
-    buf_advance(out->buf, length + 2);
 }
 
 void json_put_uuid(struct json_out *out, const struct uuid *uuid)

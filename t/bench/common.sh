@@ -50,7 +50,7 @@ bench() { # ARGUMENTS of the calling script...
   work=$(as_runner mktemp -d "$var/bench.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   as_runner mkdir "$work/bin"
-  for program in petsd petsctl t/bench/echo t/bench/tokens common-passwords; do
+  for program in petsd petsctl t/bench/echo t/bench/tokens common-passwords openapi.json; do
     install -m 755 "$build/$program" "$work/bin/" || die "$build has no $program" "It must be a finished build: make all bench-programs"
   done
 
