@@ -37,6 +37,7 @@ STATEMENTS = \
 	sql/statements/operator_event.sql \
 	sql/statements/password_change.sql \
 	sql/statements/password_change_failed.sql \
+	sql/statements/pet_count.sql \
 	sql/statements/pet_create.sql \
 	sql/statements/pet_create_batch.sql \
 	sql/statements/pet_delete.sql \
@@ -45,6 +46,15 @@ STATEMENTS = \
 	sql/statements/pet_list.sql \
 	sql/statements/pet_prune.sql \
 	sql/statements/pet_restore.sql \
+	sql/statements/pet_list_born.sql \
+	sql/statements/pet_list_born_desc.sql \
+	sql/statements/pet_list_created.sql \
+	sql/statements/pet_list_created_desc.sql \
+	sql/statements/pet_list_microchip.sql \
+	sql/statements/pet_list_name.sql \
+	sql/statements/pet_list_name_desc.sql \
+	sql/statements/pet_list_newest.sql \
+	sql/statements/pet_search.sql \
 	sql/statements/pet_update.sql \
 	sql/statements/ready.sql \
 	sql/statements/recovery_codes_renew.sql \

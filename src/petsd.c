@@ -10,6 +10,7 @@
 #include "api/routes.h"
 #include "api/service.h"
 #include "auth/api_key.h"
+#include "auth/bookmark.h"
 #include "auth/digest.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -49,6 +50,7 @@ static int check_password_file(const struct config *config, char *error, size_t 
 static void service_release(struct service *service)
 {
     hasher_free(service->hasher);
+    bookmark_free(service->bookmark);
     token_verifier_free(service->verifier);
     keys_free(service->keys);
     pepper_free(service->pepper);
@@ -89,6 +91,10 @@ static int service_load(struct service *service, const struct config *config, en
         return -1;
     service->verifier = token_verifier_new(config, service->keys, error, size);
     if (service->verifier == NULL)
+        return -1;
+    service->bookmark = bookmark_read(
+        config->http.cursor_key_file, config->http.previous_cursor_key_file, error, size);
+    if (service->bookmark == NULL)
         return -1;
     if (!pool_is(config, "auth"))
         return 0;
@@ -182,6 +188,22 @@ static enum err authenticate(
     return ERR_NONE;
 }
 
+static char *make_cursor(
+    struct app *app, struct arena *arena, const struct text *context, const struct text *position)
+{
+    const struct service *service = app->service;
+
+    return bookmark_make(service->bookmark, arena, context, position);
+}
+
+static bool open_cursor(struct app *app, struct arena *arena, const struct text *context,
+    const struct text *cursor, struct text *position)
+{
+    const struct service *service = app->service;
+
+    return bookmark_open(service->bookmark, arena, context, cursor, position);
+}
+
 static unsigned statement_pool(const struct config *config)
 {
     return pool_is(config, "auth") ? STATEMENT_POOL_AUTH : STATEMENT_POOL_API;
@@ -213,6 +235,8 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
         .table = &routes,
         .pools = route_pool(worker),
         .authenticate = authenticate,
+        .cursor_make = make_cursor,
+        .cursor_open = open_cursor,
         .digest = digest_sha256,
         .named = signing_kid(service) == NULL,
         .service = service};

@@ -5,6 +5,7 @@ endif
 
 if HAVE_CHECK
 check_PROGRAMS += t/unit/auth_blocklist
+check_PROGRAMS += t/unit/auth_bookmark
 check_PROGRAMS += t/unit/auth_hasher
 check_PROGRAMS += t/unit/auth_keys
 check_PROGRAMS += t/unit/auth_password
@@ -16,6 +17,8 @@ check_PROGRAMS += t/unit/auth_token
 check_PROGRAMS += t/unit/auth_totp
 t_unit_auth_blocklist_SOURCES = t/unit/auth_blocklist.c t/unit/place.h
 t_unit_auth_blocklist_LDADD = $(LDADD) $(CHECK_LIBS)
+t_unit_auth_bookmark_SOURCES = t/unit/auth_bookmark.c t/unit/place.h
+t_unit_auth_bookmark_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_hasher_SOURCES = t/unit/auth_hasher.c t/unit/place.h
 t_unit_auth_hasher_LDADD = $(LDADD) $(CHECK_LIBS)
 t_unit_auth_keys_SOURCES = t/unit/auth_keys.c t/unit/auth_fixture.c t/unit/auth_fixture.h t/unit/place.h

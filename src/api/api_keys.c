@@ -122,8 +122,7 @@ enum err api_keys_list(struct exchange *exchange)
 
 enum err api_keys_listed(struct exchange *exchange)
 {
-    page_reply_by_id(exchange, key_fields, countof(key_fields));
-    return ERR_NONE;
+    return page_reply_by_id(exchange, key_fields, countof(key_fields));
 }
 
 /* --- revoking --- */

@@ -8,6 +8,7 @@ libpets_a_SOURCES += \
 	src/api/ops.c src/api/ops.h \
 	src/api/passwords.c src/api/passwords.h \
 	src/api/pets.c src/api/pets.h \
+	src/api/pets_list.c \
 	src/api/resets.c src/api/resets.h \
 	src/api/routes.c src/api/routes.h \
 	src/api/second_factor.c src/api/second_factor.h \

@@ -1,7 +1,7 @@
 /*
- * pets.c: pets. Whose pet it is, is decided by the statements (the caller's own, or an
- * administrator) and by row-level security below them; what the handlers see is what the caller may
- * see.
+ * pets.c: pets, one by one (pets_list.c has the list). Whose pet it is, is decided by the
+ * statements (the caller's own, or an administrator) and by row-level security below them; what the
+ * handlers see is what the caller may see.
  */
 #include "api/pets.h"
 
@@ -14,17 +14,17 @@ enum { FIELD_MICROCHIP = 8 };
 /* Columns of the pet statements that the handlers look at, counted from the row's id. */
 enum { COLUMN_ID = 0, COLUMN_VERSION = 13 };
 
-static const char *const species[] = {
+const char *const pets_species[] = {
     "dog", "cat", "bird", "fish", "rabbit", "rodent", "reptile", "horse", "other", NULL};
-static const char *const sexes[] = {"female", "male", "unknown", NULL};
+const char *const pets_sexes[] = {"female", "male", "unknown", NULL};
 
 const struct field pets_fields[pets_fields_count] = {
     {"id", FIELD_UUID, FIELD_READ_ONLY},
     {"owner_id", FIELD_UUID, FIELD_READ_ONLY},
     {"name", FIELD_STRING, FIELD_REQUIRED, 1, 80},
-    {"species", FIELD_WORD, FIELD_REQUIRED, .words = species},
+    {"species", FIELD_WORD, FIELD_REQUIRED, .words = pets_species},
     {"breed", FIELD_STRING, FIELD_NULLABLE, 1, 80},
-    {"sex", FIELD_WORD, 0, .words = sexes, .initial = "unknown"},
+    {"sex", FIELD_WORD, 0, .words = pets_sexes, .initial = "unknown"},
     {"born_on", FIELD_DATE, FIELD_NULLABLE | FIELD_PAST},
     {"weight_grams", FIELD_INTEGER, FIELD_NULLABLE, 1, 2000000},
     {"microchip", FIELD_DIGITS, FIELD_NULLABLE, 15, 15},
@@ -33,14 +33,6 @@ const struct field pets_fields[pets_fields_count] = {
     {"created_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
     {"updated_at", FIELD_TIMESTAMP, FIELD_READ_ONLY},
     {"version", FIELD_INTEGER, FIELD_READ_ONLY},
-};
-
-enum { P_SPECIES = PAGE_OWN, P_Q, P_OWNER };
-const struct field pets_parameters[pets_parameters_count] = {
-    PAGE_PARAMETERS,
-    [P_SPECIES] = {"species", FIELD_WORD, 0, .words = species},
-    [P_Q] = {"q", FIELD_STRING, 0, 1, 80},
-    [P_OWNER] = {"owner_id", FIELD_UUID, 0},
 };
 
 const struct field pets_history_parameters[pets_history_parameters_count] = {
@@ -61,37 +53,6 @@ static void bind_origin(struct exchange *exchange, struct query *query)
 {
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
-}
-
-/* --- lists --- */
-
-enum err pets_list(struct exchange *exchange)
-{
-    const struct value *parameters = exchange->parameters;
-    const struct text *search = &parameters[P_Q].text;
-    const struct uuid *before;
-    struct uuid id;
-    struct query *query;
-
-    if (!page_before(exchange, &id, &before))
-        return ERR_INVALID_CURSOR;
-    query = exchange_query(exchange, STATEMENT_PET_LIST);
-    query_uuid(query, &exchange->principal.account);
-    query_uuid(query, parameters[P_OWNER].given ? &parameters[P_OWNER].uuid : NULL);
-    query_uuid(query, before);
-    query_string(query, parameters[P_SPECIES].given ? parameters[P_SPECIES].text.bytes : NULL);
-    query_text(query, parameters[P_Q].given ? search->bytes : NULL, search->length);
-    query_int4(query, page_limit(exchange) + 1);
-    bind_origin(exchange, query);
-    return ERR_NONE;
-}
-
-enum err pets_listed(struct exchange *exchange)
-{
-    if (exchange->parameters[P_OWNER].given && !exchange->query.admin)
-        return ERR_FORBIDDEN;
-    page_reply_by_id(exchange, pets_fields, pets_fields_count);
-    return ERR_NONE;
 }
 
 /* --- one pet --- */
@@ -285,16 +246,17 @@ enum err pets_restore(struct exchange *exchange)
 
 enum err pets_history(struct exchange *exchange)
 {
-    const struct value *cursor = &exchange->parameters[PAGE_CURSOR];
+    struct text position;
     int32_t before;
     struct query *query;
 
-    if (cursor->given && !cursor_version(cursor->text.bytes, cursor->text.length, &before))
+    if (!page_position(exchange, &position) ||
+        (position.bytes != NULL && !cursor_version(&position, &before)))
         return ERR_INVALID_CURSOR;
     query = exchange_query(exchange, STATEMENT_PET_HISTORY);
     query_uuid(query, &exchange->id);
     query_uuid(query, &exchange->principal.account);
-    if (cursor->given)
+    if (position.bytes != NULL)
         query_int4(query, before);
     else
         query_null(query);
@@ -306,14 +268,13 @@ enum err pets_history(struct exchange *exchange)
 enum err pets_history_listed(struct exchange *exchange)
 {
     const struct rows *rows = &exchange->query.rows;
-    int32_t last = page_limit(exchange) - 1;
-    const char *next = NULL;
+    struct text last;
 
     /* Every pet has the row of its creation: only behind a cursor can there be none. */
     if (rows->count == 0 && !exchange->parameters[PAGE_CURSOR].given)
         return ERR_NOT_FOUND;
-    if (page_more(exchange))
-        next = cursor_of_version(exchange->arena, rows_int4(rows, last, 0));
-    page_reply(exchange, history_fields, countof(history_fields), next);
-    return ERR_NONE;
+    if (!page_more(exchange))
+        return page_reply(exchange, history_fields, countof(history_fields), NULL);
+    last = cursor_of_version(exchange->arena, rows_int4(rows, page_limit(exchange) - 1, 0));
+    return page_reply(exchange, history_fields, countof(history_fields), &last);
 }

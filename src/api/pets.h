@@ -6,13 +6,15 @@
 
 #include "http/exchange.h"
 
+extern const char *const pets_species[], *const pets_sexes[]; /* end with NULL */
+
 /* In the order of the columns of the pet statements. */
-enum { pets_fields_count = 14, pets_parameters_count = 5, pets_history_parameters_count = 2 };
+enum { pets_fields_count = 14, pets_list_parameters_count = 13, pets_history_parameters_count = 2 };
 extern const struct field pets_fields[pets_fields_count];
-extern const struct field pets_parameters[pets_parameters_count];
+extern const struct field pets_list_parameters[pets_list_parameters_count];
 extern const struct field pets_history_parameters[pets_history_parameters_count];
 
-handler pets_list, pets_listed;
+handler pets_list, pets_listed; /* pets_list.c */
 handler pets_create, pets_created;
 handler pets_create_batch, pets_batch_created;
 handler pets_check_batch;

@@ -28,7 +28,7 @@
 #define SCOPE_WRITE "pets:write"
 
 static const struct route table[] = {
-    ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_parameters),
+    ROUTE(GET, "/v1/pets", ROUTE_API, USER, pets_list, pets_listed, QUERY(pets_list_parameters),
         .scope = SCOPE_READ),
     ROUTE(POST, "/v1/pets", ROUTE_API, USER, pets_create, pets_created, BODY(JSON, pets_fields),
         .scope = SCOPE_WRITE, .repeats = true),

@@ -5,6 +5,7 @@
 #ifndef API_SERVICE_H
 #define API_SERVICE_H
 
+#include "auth/bookmark.h"
 #include "auth/factor.h"
 #include "auth/grant.h"
 #include "auth/hasher.h"
@@ -22,6 +23,7 @@ struct service {
     struct slot *slot;
     struct keys *keys;                /* NULL in the ops worker */
     struct token_verifier *verifier;  /* the same */
+    struct bookmark *bookmark;        /* of cursors; the same */
     int64_t keys_looked_us;           /* when it last looked for new public keys; 0: never */
     struct pepper *pepper;            /* auth pool only: what new hashes are made with */
     struct pepper *previous_pepper;   /* or what some were made with; NULL: none */

@@ -164,8 +164,7 @@ enum err sessions_list(struct exchange *exchange)
 
 enum err sessions_listed(struct exchange *exchange)
 {
-    page_reply_by_id(exchange, session_fields, countof(session_fields));
-    return ERR_NONE;
+    return page_reply_by_id(exchange, session_fields, countof(session_fields));
 }
 
 /* --- ending them --- */

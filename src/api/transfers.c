@@ -124,8 +124,7 @@ enum err transfers_list(struct exchange *exchange)
 
 enum err transfers_listed(struct exchange *exchange)
 {
-    page_reply_by_id(exchange, shown, countof(shown));
-    return ERR_NONE;
+    return page_reply_by_id(exchange, shown, countof(shown));
 }
 
 enum err transfers_get(struct exchange *exchange)

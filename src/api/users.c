@@ -101,8 +101,7 @@ enum err users_list(struct exchange *exchange)
 
 enum err users_listed(struct exchange *exchange)
 {
-    page_reply_by_id(exchange, user_fields, countof(user_fields));
-    return ERR_NONE;
+    return page_reply_by_id(exchange, user_fields, countof(user_fields));
 }
 
 /* The account that starts in `column` of the only row, with its entity tag. */

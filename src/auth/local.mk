@@ -1,6 +1,7 @@
 libpets_a_SOURCES += \
 	src/auth/api_key.c src/auth/api_key.h \
 	src/auth/base64url.c src/auth/base64url.h \
+	src/auth/bookmark.c src/auth/bookmark.h \
 	src/auth/challenge.c src/auth/challenge.h \
 	src/auth/blocklist.c src/auth/blocklist.h \
 	src/auth/digest.c src/auth/digest.h \

@@ -122,6 +122,8 @@ struct config {
     } pets;
     struct {
         int max_body_bytes;
+        const char *cursor_key_file;
+        const char *previous_cursor_key_file;
     } http;
     struct {
         const char *file;

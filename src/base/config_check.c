@@ -137,6 +137,7 @@ static bool check_secrets(struct check *check)
     } rules[] = {
         {"token.issuer", c->token.issuer, AT(token.issuer), true, true},
         {"token.public_keys_dir", c->token.public_keys_dir, AT(token.public_keys_dir), true, true},
+        {"http.cursor_key_file", c->http.cursor_key_file, AT(http.cursor_key_file), true, true},
         {"token.signing_key_file", c->token.signing_key_file, AT(token.signing_key_file),
             serves(c, "auth"), serves(c, "auth")},
         {"session.refresh_key_file", c->session.refresh_key_file, AT(session.refresh_key_file),

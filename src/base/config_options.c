@@ -211,6 +211,10 @@ const struct config_option config_options[] = {
 
 {"http", "max_body_bytes", CONFIG_INT, AT(http.max_body_bytes), "65536", 1024, 16777216, "bytes", NULL, RELOAD,
     "a larger body is answered with 413"},
+{"http", "cursor_key_file", CONFIG_SECRET, AT(http.cursor_key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with the key that cursors of lists are sealed with; each pool has its own"},
+{"http", "previous_cursor_key_file", CONFIG_SECRET, AT(http.previous_cursor_key_file), "", 0, TEXT_MAX, "", NULL, RELOAD,
+    "file with a second key: cursors that were sealed with it are taken, too"},
 
 {"log", "file", CONFIG_PATH, AT(log.file), "", 0, TEXT_MAX, "", NULL, RELOAD,
     "file that log lines are appended to; empty: standard error"},

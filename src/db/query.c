@@ -15,6 +15,7 @@ enum {
     OID_TEXT = 25,
     OID_BYTEA_ARRAY = 1001,
     OID_DATE = 1082,
+    OID_TIMESTAMPTZ = 1184,
     OID_INT4_ARRAY = 1007,
     OID_TEXT_ARRAY = 1009,
     OID_INET = 869,
@@ -104,6 +105,17 @@ void query_int8(struct query *query, int64_t value)
 void query_date(struct query *query, int32_t days_since_2000)
 {
     bind(query, OID_DATE, big_endian(query->arena, days_since_2000), 4, 1);
+}
+
+void query_cell(struct query *query, const void *bytes, size_t length)
+{
+    const struct statement *statement = &statements[query->statement];
+    unsigned type = query->bound < statement->params ? statement->types[query->bound] : 0;
+
+    if (type != OID_TEXT && !(type == OID_DATE && length == 4) &&
+        !(type == OID_TIMESTAMPTZ && length == 8))
+        abort();
+    bind(query, type, bytes, length, 1);
 }
 
 void query_inet(struct query *query, const char *address)

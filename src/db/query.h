@@ -89,6 +89,8 @@ void query_int8(struct query *query, int64_t value);
 /* bytea; the bytes are borrowed. NULL: SQL null. */
 void query_bytes(struct query *query, const void *bytes, size_t length);
 void query_date(struct query *query, int32_t days_since_2000);
+/* A text, date or time as it came in a row; the bytes are borrowed. */
+void query_cell(struct query *query, const void *bytes, size_t length);
 /* An address in its text form; NULL or empty: SQL null. */
 void query_inet(struct query *query, const char *address);
 

@@ -432,6 +432,7 @@ static void begin(struct exchange *exchange)
     exchange->entry = slot_begin(slot_of(exchange), exchange->started_us);
     exchange->state = EXCHANGE_RUNNING;
     exchange->route = NULL;
+    memset(&exchange->id, 0, sizeof exchange->id);
     exchange->detail = NULL;
     exchange->step = 0;
     exchange->memory = NULL;

@@ -34,6 +34,12 @@ struct app {
     /* Checks an access token and fills the principal. NULL when no route needs one. */
     enum err (*authenticate)(
         struct app *app, const char *token, size_t length, struct principal *principal);
+    /* Makes the cursor for a position of a list, and reads it; good in the same context alone.
+     * NULL: the library failed; false: it is none. */
+    char *(*cursor_make)(struct app *app, struct arena *arena, const struct text *context,
+        const struct text *position);
+    bool (*cursor_open)(struct app *app, struct arena *arena, const struct text *context,
+        const struct text *cursor, struct text *position);
     /* SHA-256. -1 when the library fails. NULL when no route may be repeated. */
     int (*digest)(const void *bytes, size_t length, uint8_t digest[32]);
     bool named;    /* transactions have an application_name with the trace in it */
@@ -46,7 +52,7 @@ struct exchange {
     struct fastcgi *fastcgi; /* borrowed from the connection */
     struct request request;
     const struct route *route; /* NULL until matched */
-    struct uuid id;            /* what stood for {id} in the path */
+    struct uuid id;            /* what stood for {id} in the path; zeros: nothing did */
     struct principal principal;
     struct value parameters[EXCHANGE_VALUES]; /* of the query string, by the route's table */
     struct value values[EXCHANGE_VALUES];     /* of the body, by the route's table */

@@ -315,6 +315,43 @@ void fields_read(const struct field *fields, size_t count, const struct json *ob
 
 /* --- query strings --- */
 
+static bool contains(const struct text *texts, size_t count, const struct text *text)
+{
+    for (size_t i = 0; i < count; i++)
+        if (texts[i].length == text->length &&
+            memcmp(texts[i].bytes, text->bytes, text->length) == 0)
+            return true;
+    return false;
+}
+
+/* Words with commas between them, up to the first one that is wrong. */
+static void read_words(const struct field *field, const char *at, size_t left, struct value *value,
+    const struct place *place)
+{
+    size_t known = place->violations->count;
+    struct text *texts =
+        arena_alloc(place->violations->arena, (size_t)field->items * sizeof *texts);
+    const char *comma;
+
+    do {
+        struct text word = {at, left};
+
+        comma = memchr(at, ',', left);
+        if (comma != NULL)
+            word.length = (size_t)(comma - at);
+        if (contains(texts, value->count, &word))
+            wrong(place, "duplicate", "Each word may be given once only.");
+        else
+            check_word(field, &word, place);
+        if (place->violations->count > known)
+            return;
+        texts[value->count++] = word;
+        at += word.length + 1;
+        left -= MIN(word.length + 1, left);
+    } while (comma != NULL);
+    value->texts = texts;
+}
+
 void field_read_parameter(const struct field *field, const char *text, size_t length,
     struct value *value, struct violations *violations)
 {
@@ -323,6 +360,10 @@ void field_read_parameter(const struct field *field, const char *text, size_t le
 
     value->given = true;
     value->text = (struct text){text, length};
+    if (field->type == FIELD_STRINGS) {
+        read_words(field, text, length, value, &place);
+        return;
+    }
     if (field->type != FIELD_INTEGER) {
         check_text(field, value, &place);
         return;
@@ -448,19 +489,27 @@ static void render_value(
     }
 }
 
-void fields_render(const struct field *fields, size_t count, const struct rows *rows, int row,
-    int column, struct json_out *out)
+void fields_render_some(const struct field *fields, size_t count, uint32_t shown,
+    const struct rows *rows, int row, int column, struct json_out *out)
 {
     json_open_object(out);
     for (size_t i = 0; i < count; i++) {
         if ((fields[i].flags & FIELD_WRITE_ONLY) != 0)
             continue;
-        json_key(out, fields[i].name);
-        if (rows_null(rows, row, column))
-            json_put_null(out);
-        else
-            render_value(&fields[i], rows, row, column, out);
+        if ((shown >> i & 1) != 0) {
+            json_key(out, fields[i].name);
+            if (rows_null(rows, row, column))
+                json_put_null(out);
+            else
+                render_value(&fields[i], rows, row, column, out);
+        }
         column++;
     }
     json_close_object(out);
+}
+
+void fields_render(const struct field *fields, size_t count, const struct rows *rows, int row,
+    int column, struct json_out *out)
+{
+    fields_render_some(fields, count, UINT32_MAX, rows, row, column, out);
 }

@@ -20,7 +20,8 @@ enum field_type {
     FIELD_DIGITS, /* min..max decimal digits */
     FIELD_INTEGER, /* min..max */
     FIELD_DATE,    /* YYYY-MM-DD; with FIELD_PAST not in the future (by UTC) */
-    FIELD_STRINGS, /* up to `items` strings of min..max characters, or of words[] */
+    FIELD_STRINGS, /* up to `items` strings of min..max characters, or of words[]; in a query
+                      string: of words[], each once, with commas between them */
     FIELD_UUID,
     FIELD_CURSOR,    /* query strings only: text, checked by the handler */
     FIELD_TIMESTAMP, /* the rest is rendered only */
@@ -34,6 +35,7 @@ enum {
     FIELD_READ_ONLY = 4,  /* rendered, never taken */
     FIELD_WRITE_ONLY = 8, /* taken, never rendered */
     FIELD_PAST = 16,
+    FIELD_VIEW = 32, /* query strings: how a list is shown, not what is in it */
 };
 
 struct field {
@@ -100,6 +102,10 @@ void fields_bind(
 /* Writes every writable field as a member, into an object that is open. */
 void fields_write(
     const struct field *fields, size_t count, const struct value *values, struct json_out *out);
+
+/* Those fields of a row whose bits are in `shown`: bit 0 is the first one, and so on. */
+void fields_render_some(const struct field *fields, size_t count, uint32_t shown,
+    const struct rows *rows, int row, int column, struct json_out *out);
 
 /* One row as a JSON object; the first field is in column `column`. */
 void fields_render(const struct field *fields, size_t count, const struct rows *rows, int row,

@@ -12,12 +12,51 @@ int32_t page_limit(const struct exchange *exchange)
     return limit->given ? (int32_t)limit->number : PAGE_LIMIT_DEFAULT;
 }
 
-bool page_before(const struct exchange *exchange, struct uuid *id, const struct uuid **before)
+/*
+ * What a cursor is good for: who asks, for which list, and what decides its content and order. The
+ * length of each value keeps one list of parameters from looking like another.
+ */
+static struct text context_of(const struct exchange *exchange)
+{
+    const struct route *route = exchange->route;
+    struct buf context;
+
+    buf_init(&context, exchange->arena, 256);
+    buf_put(&context, &exchange->principal.account, sizeof exchange->principal.account);
+    buf_put(&context, route->path, strlen(route->path) + 1);
+    buf_put(&context, &exchange->id, sizeof exchange->id);
+    for (size_t i = PAGE_OWN; i < route->parameter_count; i++) {
+        const struct text *text = &exchange->parameters[i].text;
+
+        if (!exchange->parameters[i].given || (route->parameters[i].flags & FIELD_VIEW) != 0)
+            continue;
+        buf_printf(&context, "%s=%zu:", route->parameters[i].name, text->length);
+        buf_put(&context, text->bytes, text->length);
+    }
+    return (struct text){context.data, context.length};
+}
+
+bool page_position(struct exchange *exchange, struct text *position)
 {
     const struct value *cursor = &exchange->parameters[PAGE_CURSOR];
+    struct text context;
 
-    *before = cursor->given ? id : NULL;
-    return !cursor->given || cursor_uuid(cursor->text.bytes, cursor->text.length, id);
+    *position = (struct text){NULL, 0};
+    if (!cursor->given)
+        return true;
+    context = context_of(exchange);
+    return exchange->app->cursor_open(
+        exchange->app, exchange->arena, &context, &cursor->text, position);
+}
+
+bool page_before(struct exchange *exchange, struct uuid *id, const struct uuid **before)
+{
+    struct text position;
+
+    if (!page_position(exchange, &position))
+        return false;
+    *before = position.bytes == NULL ? NULL : id;
+    return position.bytes == NULL || cursor_uuid(&position, id);
 }
 
 bool page_more(const struct exchange *exchange)
@@ -60,37 +99,65 @@ static const char *link_to(const struct exchange *exchange, const char *next)
     return link.data;
 }
 
-void page_reply(
-    struct exchange *exchange, const struct field *fields, size_t count, const char *next)
+void page_begin(struct exchange *exchange)
 {
-    const struct rows *rows = &exchange->query.rows;
+    enum { ROW_SIZE = 512 }; /* about; growing costs a copy */
     struct json_out *json = &exchange->reply.json;
-    int32_t limit = page_limit(exchange);
+    int32_t rows = MIN(exchange->query.rows.count, page_limit(exchange));
 
+    buf_reserve(&exchange->reply.body, (size_t)(rows + 1) * ROW_SIZE);
     json_open_object(json);
     json_key(json, "items");
     json_open_array(json);
-    for (int row = 0; row < MIN(rows->count, limit); row++)
-        fields_render(fields, count, rows, row, 0, json);
+}
+
+enum err page_end(struct exchange *exchange, const struct text *last, const int64_t *count)
+{
+    struct json_out *json = &exchange->reply.json;
+    const char *next = NULL;
+
+    if (last != NULL) {
+        struct text context = context_of(exchange);
+
+        next = exchange->app->cursor_make(exchange->app, exchange->arena, &context, last);
+        if (next == NULL)
+            return ERR_INTERNAL;
+        exchange->reply.link = link_to(exchange, next);
+    }
     json_close_array(json);
     json_key(json, "page");
     json_open_object(json);
     json_key(json, "limit");
-    json_put_int(json, limit);
+    json_put_int(json, page_limit(exchange));
     json_key(json, "next");
     json_put_string(json, next);
+    if (count != NULL) {
+        json_key(json, "estimated_count");
+        json_put_int(json, *count);
+    }
     json_close_object(json);
     json_close_object(json);
-    if (next != NULL)
-        exchange->reply.link = link_to(exchange, next);
+    return ERR_NONE;
 }
 
-void page_reply_by_id(struct exchange *exchange, const struct field *fields, size_t count)
+enum err page_reply(
+    struct exchange *exchange, const struct field *fields, size_t count, const struct text *last)
 {
-    const char *next = NULL;
+    const struct rows *rows = &exchange->query.rows;
 
-    if (page_more(exchange))
-        next = cursor_of_uuid(
-            exchange->arena, rows_uuid(&exchange->query.rows, page_limit(exchange) - 1, 0));
-    page_reply(exchange, fields, count, next);
+    page_begin(exchange);
+    for (int row = 0; row < MIN(rows->count, page_limit(exchange)); row++)
+        fields_render(fields, count, rows, row, 0, &exchange->reply.json);
+    return page_end(exchange, last, NULL);
+}
+
+enum err page_reply_by_id(struct exchange *exchange, const struct field *fields, size_t count)
+{
+    struct text last;
+
+    if (!page_more(exchange))
+        return page_reply(exchange, fields, count, NULL);
+    last = cursor_of_uuid(
+        exchange->arena, rows_uuid(&exchange->query.rows, page_limit(exchange) - 1, 0));
+    return page_reply(exchange, fields, count, &last);
 }

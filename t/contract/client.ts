@@ -63,7 +63,7 @@ const names: string[] = [];
 let cursor: string | undefined;
 do {
     const page = must('a page', await client.GET('/v1/pets', { params: { query: { limit: 2, cursor } } }));
-    names.push(...page.items.map((pet) => pet.name));
+    names.push(...page.items.map((pet) => pet.name ?? 'nameless'));
     cursor = page.page.next ?? undefined;
 } while (cursor);
 point('all pets, newest first', names.join() === 'Cleo,Bea,Rex', names);

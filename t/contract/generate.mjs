@@ -2,6 +2,9 @@
 // limits, and one past them; and bad ones, made from a good one by one change.
 import fc from 'fast-check';
 
+// The pattern of cursors.
+export const CURSOR = /^\^\[A-Za-z0-9_-\]\+\$$/;
+
 const DAY_MS = 24 * 60 * 60 * 1000;
 const today = () => new Date(Date.now());
 const date = (time) => new Date(time).toISOString().slice(0, 10);
@@ -50,7 +53,7 @@ function string(schema, known) {
         return byFormat();
     const byPattern = [
         [/^\^\[0-9\]\{15\}\$$/, () => fc.oneof(fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 15, maxLength: 15 }), ...known.microchips.map(fc.constant))],
-        [/^\^\[uv\]/, () => fc.oneof(hex(32).map((id) => `u${id}`), hex(8).map((version) => `v${version}`), ...known.cursors.map(fc.constant))],
+        [CURSOR, () => fc.oneof(fc.string({ unit: fc.constantFrom(...'abcXYZ019_-'), minLength: 1, maxLength: 200 }), ...known.cursors.map(fc.constant))],
         [/W\//, () => tags],
         [/^\^"\(/, () => fc.string({ unit: ascii.filter((char) => char !== '"' && char !== '\\'), minLength: 1, maxLength: 60 }).map((key) => `"${key}"`)],
         [/^\^\[\^\\u0000/, () => text(schema)],
@@ -66,7 +69,7 @@ export function good(contract, schema, known) {
     const value = {
         string: () => string(flat, known),
         integer: () => fc.oneof(fc.integer({ min: flat.minimum, max: flat.maximum }), fc.constantFrom(flat.minimum, flat.maximum)),
-        array: () => fc.array(good(contract, flat.items, known), { minLength: flat.minItems ?? 0, maxLength: flat.maxItems }),
+        array: () => (flat.uniqueItems ? fc.uniqueArray : fc.array)(good(contract, flat.items, known), { minLength: flat.minItems ?? 0, maxLength: flat.maxItems }),
         object: () => object(contract, flat, known),
     }[flat.type]();
     return flat.nullable ? fc.option(value, { nil: null, freq: 6 }) : value;
@@ -125,7 +128,7 @@ const swapCase = (one) => one === one.toUpperCase() ? one.toLowerCase() : one.to
 function strings(flat) {
     const found = [];
     const bytes = flat['x-max-bytes'];
-    const isCursor = /^\^\[uv\]/.test(flat.pattern ?? '');
+    const isCursor = CURSOR.test(flat.pattern ?? '');
     if (flat.minLength > 0)
         found.push(['one character less', random(flat.minLength - 1), false]);
     if (!isCursor && flat.minLength !== undefined)
@@ -149,7 +152,10 @@ function strings(flat) {
 
 function arrays(contract, flat) {
     const fine = contract.flat(flat.items).enum?.[0] ?? 'a';
-    const found = [['as many items as fit', Array(flat.maxItems).fill(fine), true], ['one more', Array(flat.maxItems + 1).fill(fine), false]];
+    const full = flat.uniqueItems ? contract.flat(flat.items).enum.slice(0, flat.maxItems) : Array(flat.maxItems).fill(fine);
+    const found = [['as many items as fit', full, true], ['one more', [...full, fine], false]];
+    if (flat.uniqueItems)
+        found.push(['one twice', [fine, fine], false]);
     found.push(['no items', [], !flat.minItems]);
     for (const [what, value, isGood] of limits(contract, flat.items))
         found.push([`an item: ${what}`, [value], isGood]);

@@ -1,8 +1,9 @@
 /*
- * fuzz_cursor.c: the small languages of headers and query strings. A cursor that is taken is the
- * one that would be given for its position; Accept has a quality within its bounds, entity tags
- * give versions only; none reads behind its end.
+ * fuzz_cursor.c: the small languages of headers and query strings. No text is a cursor that was not
+ * sealed as one; what is inside of one is what would be put there for its position; Accept has a
+ * quality within its bounds, entity tags give versions only; none reads behind its end.
  */
+#include "auth/bookmark.h"
 #include "http/cursor.h"
 #include "http/precondition.h"
 #include "http/request.h"
@@ -17,17 +18,30 @@ static void must(bool good)
 
 static void check_cursors(struct arena *arena, const char *text, size_t length)
 {
-    const char *again;
+    static const struct server_key key = {{1, 2, 3}, "12345678"};
+    static struct bookmark *bookmark;
+    const struct text cursor = {text, length}, context = {text, MIN(length, 7)};
+    struct text position, again, rest;
     struct uuid uuid;
     int32_t version;
 
-    if (cursor_uuid(text, length, &uuid)) {
-        again = cursor_of_uuid(arena, &uuid);
-        must(strlen(again) == length && memcmp(again, text, length) == 0);
+    if (bookmark == NULL)
+        bookmark = bookmark_new(&key, &key);
+    must(!bookmark_open(bookmark, arena, &context, &cursor, &position));
+    again.bytes = bookmark_make(bookmark, arena, &context, &cursor);
+    must((again.bytes == NULL) == (length == 0));
+    if (again.bytes != NULL) {
+        again.length = strlen(again.bytes);
+        must(bookmark_open(bookmark, arena, &context, &again, &position));
+        must(position.length == length && memcmp(position.bytes, text, length) == 0);
     }
-    if (cursor_version(text, length, &version)) {
+    if (cursor_key(&cursor, &uuid, &rest)) {
+        again = cursor_of_key(arena, &uuid, &rest);
+        must(again.length == length && memcmp(again.bytes, text, length) == 0);
+    }
+    if (cursor_version(&cursor, &version)) {
         again = cursor_of_version(arena, version);
-        must(version > 0 && strlen(again) == length && memcmp(again, text, length) == 0);
+        must(version > 0 && again.length == length && memcmp(again.bytes, text, length) == 0);
     }
 }
 

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { LIMIT, KIND, Q, OWNER, CURSOR, COUNT };
+enum { LIMIT, KIND, Q, OWNER, CURSOR, KINDS, COUNT };
 
 static const char *const kinds[] = {"dog", "cat", NULL};
 static const struct field parameters[COUNT] = {
@@ -16,6 +16,7 @@ static const struct field parameters[COUNT] = {
     [Q] = {"q", FIELD_STRING, 0, 1, 8},
     [OWNER] = {"owner_id", FIELD_UUID},
     [CURSOR] = {"cursor", FIELD_CURSOR, 0, 1, 64},
+    [KINDS] = {"kinds", FIELD_STRINGS, .items = 2, .words = kinds},
 };
 
 static void must(bool good)
@@ -37,6 +38,15 @@ static void check_values(const struct value *values)
     }
     if (values[CURSOR].given)
         must(values[CURSOR].text.length <= 256);
+    if (values[KINDS].given) {
+        const struct text *texts = values[KINDS].texts;
+
+        must(values[KINDS].count >= 1 && values[KINDS].count <= 2);
+        for (size_t i = 0; i < values[KINDS].count; i++)
+            must(texts[i].length == 3 &&
+                 memcmp(texts[i].bytes, kinds[texts[i].bytes[0] == 'c'], 3) == 0);
+        must(values[KINDS].count == 1 || texts[0].bytes[0] != texts[1].bytes[0]);
+    }
 }
 
 static void check_codec(struct arena *arena, const char *text, size_t length)

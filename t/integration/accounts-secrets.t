@@ -31,6 +31,8 @@ subtest 'the environment' => sub {
 my %files = (
     'signing key' => [$service->signing_key_file,          $auth],
     'pepper'      => [$service->pepper_file,               $auth],
+    'cursor key of the auth pool' => [$service->cursor_key_file('auth'), $auth],
+    'cursor key of the api pool'  => [$service->cursor_key_file('api'),  $api],
     'password of pets_auth' => [$service->password_file('pets_auth'), $auth],
     'password of pets_api'  => [$service->password_file('pets_api'),  $api],
 );
@@ -95,9 +97,12 @@ subtest 'the directory of public keys' => sub {
     rename "$key.away", $key;
 };
 
-subtest 'the pool api needs no secret but its password' => sub {
+subtest 'the pool api needs no secret but its password and a key of its own for cursors' => sub {
     my $text = slurp($api->file);
     unlike $text, qr/signing_key_file|pepper_file/, 'and has none configured';
+    isnt slurp($service->cursor_key_file('api')), slurp($service->cursor_key_file('auth')), 'that key is not the auth pool\'s';
+    my %names = map { $_ => 1 } $text =~ /^(\w*_file) =/mg;
+    is join(' ', sort keys %names), 'cursor_key_file password_file', 'these are all the files';
     my $with_key = Pets::Pool->new(name => 'api', dir => test_dir() . '/with_key', config => $service->pool_config('api'));
     $with_key->set(token => { signing_key_file => $service->signing_key_file });
     my ($status, undef, $err) = $with_key->check('-t');

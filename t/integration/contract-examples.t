@@ -39,7 +39,7 @@ sub carry_out ($id, %option) {
     for my $name (($option{parameters} // [])->@*) {
         my ($parameter) = grep { $_->{name} eq $name } $operation->{parameters}->@*;
         $parameter && exists $parameter->{example} or die "$id has no example of $name\n";
-        $request{query}{$name} = $parameter->{example} if $parameter->{in} eq 'query';
+        $request{query}{$name} = ref $parameter->{example} ? join(',', $parameter->{example}->@*) : $parameter->{example} if $parameter->{in} eq 'query';
         $request{headers}{ lc $name } = $parameter->{example} if $parameter->{in} eq 'header';
         # A key is for one request, so here it has the request's name in it.
         $request{headers}{ lc $name } =~ s/"\z/join(' ', '', $id, $option{id} \/\/ ()) . '"'/e if $name eq 'Idempotency-Key';
@@ -83,6 +83,9 @@ is carry_out('createPet', as => $ann, example => 'dog', parameters => ['Idempote
 carry_out('createPet', as => $ann, example => 'least');
 carry_out('listPets', as => $ann);
 is scalar carry_out('listPets', as => $ann, parameters => [qw(limit species q)])->json->{items}->@*, 2, 'the dogs with re in their name';
+is_deeply carry_out('listPets', as => $ann, parameters => [qw(sort fields count sex tag born_after born_before)])->json,
+    { items => [map { { id => $_->{id}, name => 'Rex', born_on => '2021-06-01' } } reverse sort { $a->{id} cmp $b->{id} } $dog, $once], page => { limit => 20, next => undef, estimated_count => 2 } }, 'both dogs';
+carry_out('listPets', as => $ann, parameters => ['microchip']);
 carry_out('getPet', as => $ann, id => $dog->{id});
 carry_out('getPet', as => $ann, id => $dog->{id}, parameters => ['If-None-Match'], status => 304);
 carry_out('replacePet', as => $ann, id => $dog->{id}, example => 'dog', parameters => ['If-Match']);

@@ -74,9 +74,9 @@ sub expected ($where, $row) {
         digits  => sub { return (%text, pattern => '^[0-9]{' . ($min == $max ? $min : "$min,$max") . '}$') },
         integer => sub { return (type => 'integer', format => 'int32', minimum => $min, maximum => $max) },
         date    => sub { return (type => 'string', format => 'date', minLength => 10, maxLength => 10, $flag{past} ? ('x-past' => 1) : ()) },
-        strings => sub { return (type => 'array', maxItems => $items, items => { type => 'string', @words ? @words : (minLength => $min, maxLength => $max, pattern => $LINE) }) },
+        strings => sub { return (type => 'array', $where eq 'query' ? (minItems => 1, uniqueItems => 1) : (), maxItems => $items, items => { type => 'string', @words ? @words : (minLength => $min, maxLength => $max, pattern => $LINE) }) },
         uuid    => sub { return (type => 'string', format => 'uuid', minLength => 36, maxLength => 36, pattern => '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$') },
-        cursor  => sub { return (%text, pattern => '^[uv][0-9a-f]+$') },
+        cursor  => sub { return (%text, pattern => '^[A-Za-z0-9_-]+$') },
     );
     my $facets = $facets{$type} // do { fail("what is a field of type $type in the contract?"); return {} };
     my %expected = $facets->();
@@ -93,6 +93,7 @@ sub actual ($schema, $required) {
     $flat->{items} = $contract->flat($flat->{items}) if $flat->{items};
     delete $_->{description} for $flat, $flat->{items} // {};
     $flat->{'x-past'} = 1 if $flat->{'x-past'};
+    $flat->{uniqueItems} = 1 if $flat->{uniqueItems};
     $flat->{required} = 1 if $required;
     return $flat;
 }

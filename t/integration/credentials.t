@@ -19,12 +19,12 @@ my $dir      = test_dir();
 my $public   = $service->public_keys_dir;
 my $store    = "$dir/store";          # the originals, as in /etc/pets-api/credentials
 my $handed   = "$dir/handed";         # what systemd makes of them: /run/credentials/UNIT
-my %file     = (signing => 'signing.pem', refresh => 'refresh', mfa => 'mfa', pepper => 'pepper', password => 'database-password');
+my %file     = (signing => 'signing.pem', refresh => 'refresh', mfa => 'mfa', pepper => 'pepper', cursor => 'cursor', password => 'database-password');
 my @why      = ('--reason', 'rotation');
 my ($first)  = $service->signing_key_file =~ m{/([\w-]{43})\.pem\z};
 
 mkdir $store, 0700 or die "$store: $!";
-my %source = (refresh => $service->refresh_key_file, mfa => $service->mfa_key_file, pepper => $service->pepper_file, password => $service->password_file('pets_auth'));
+my %source = (refresh => $service->refresh_key_file, mfa => $service->mfa_key_file, pepper => $service->pepper_file, cursor => $service->cursor_key_file('auth'), password => $service->password_file('pets_auth'));
 for my $name (keys %source) {
     copy($source{$name}, "$store/$file{$name}") or die "$name: $!";
 }
@@ -55,6 +55,7 @@ sub pool ($name, %env) {
         $config->{session}{refresh_key_file}  = $file{refresh};
         $config->{mfa}{key_file}              = $file{mfa};
         $config->{password}{pepper_file}      = $file{pepper};
+        $config->{http}{cursor_key_file}      = $file{cursor};
         $config->{database}{password_file}    = $file{password};
     }
     return Pets::Pool->new(name => $name, dir => $dir, config => $config, env => \%env);
@@ -82,7 +83,7 @@ sub log_in () {
 }
 
 subtest 'both pools serve' => sub {
-    is join(' ', map { sprintf '%04o', (stat)[2] & 07777 } $handed, glob "$handed/*"), '0500' . ' 0400' x 5, 'there is a directory of plain files that can only be read';
+    is join(' ', map { sprintf '%04o', (stat)[2] & 07777 } $handed, glob "$handed/*"), '0500' . ' 0400' x keys %file, 'there is a directory of plain files that can only be read';
     is scalar(grep { -l } glob "$handed/*"), 0, 'no link among them';
     my ($status, $out, $err) = $auth->check('-t', '-d');
     is $status, 0, 'petsd -t -d' or diag $err;

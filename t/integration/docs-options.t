@@ -6,7 +6,7 @@ use Test::More;
 
 my $src  = src();
 my $file = test_dir() . '/api.ini';
-spew($file, "[pool]\nname = api\nlisten = /tmp/x.sock\n[token]\nissuer = x\npublic_keys_dir = /tmp\n", 0600);
+spew($file, "[pool]\nname = api\nlisten = /tmp/x.sock\n[token]\nissuer = x\npublic_keys_dir = /tmp\n[http]\ncursor_key_file = /tmp/cursor\n", 0600);
 my ($status, $dump, $err) = run([bin('petsd'), '-c', $file, '-T']);
 is $status, 0, 'petsd -T' or diag $err;
 

@@ -29,9 +29,11 @@ $super->do(q{
     insert into pets.login_challenge (token_hash, account_id, credential_generation, expires_at)
     select sha256(id::text::bytea), id, 1, now() + interval '1 d' from pets.account});
 $super->do(q{
-    insert into pets.pet (id, owner_id, name, species, weight_grams, microchip, tags)
+    insert into pets.pet (id, owner_id, name, species, sex, born_on, weight_grams, microchip, tags, created_at)
     select pg_temp.key(100000 + n), case when n % 5 = 0 then $1::uuid when n % 5000 = 1 then $2::uuid else pg_temp.key(1 + n * 7 % 4000) end,
-           'Pet ' || n, (array['dog', 'cat', 'bird', 'fish', 'rabbit', 'rodent', 'reptile', 'horse', 'other'])[1 + n % 9], n, lpad(n::text, 15, '0'), '{a,b}'
+           (array['Rex', 'Luna', 'Max', 'Nala'])[1 + n % 4] || ' ' || n, (array['dog', 'cat', 'bird', 'fish', 'rabbit', 'rodent', 'reptile', 'horse', 'other'])[1 + n % 9],
+           (array['female', 'male'])[1 + n % 2], case when n % 10 > 2 then date '2000-01-01' + (n * 7 % 9000)::int end, n, lpad(n::text, 15, '0'),
+           case n % 10000 when 7 then '{a,rare}' when 10 then '{a,rare}' else '{a,b}' end::pets.tag[], timestamptz '2025-01-01' + n / 3 * interval '1 s'
     from generate_series(1, 100000) n}, undef, $ann->{id}, $ben->{id});
 $super->do(q{
     insert into pets.pet_history (pet_id, version, action, owner_id, actor_id, new)
@@ -52,7 +54,7 @@ sub plan_of ($role, $person, $name, %argument) {
         ref $value ? "'{" . join(',', @$value) . "}'" : $dbh->quote($value)
     } @params;
     die "no such parameter: @{[%argument]}" if %argument;
-    my ($json, $generic);
+    my ($json, $generic, $scans);
     # The first look is at the catalogue, too.
     for (1, 2) {
         $dbh->begin_work;
@@ -60,6 +62,7 @@ sub plan_of ($role, $person, $name, %argument) {
         $dbh->do("prepare \"$name\" $types as $statement->{sql}") if !$dbh->selectrow_array('select count(*) from pg_prepared_statements where name = $1', undef, $name);
         $json    = $dbh->selectrow_array("explain (analyze, buffers, timing off, format json) execute \"$name\"" . (@values ? '(' . join(', ', @values) . ')' : ''));
         $generic = $dbh->selectrow_array('select generic_plans > 0 and custom_plans = 0 from pg_prepared_statements where name = $1', undef, $name);
+        $scans   = seq_scans($dbh);
         $dbh->rollback;
     }
     my $plan  = JSON::PP->new->decode($json)->[0]{Plan};
@@ -68,11 +71,17 @@ sub plan_of ($role, $person, $name, %argument) {
         generic  => $generic,
         rows     => $plan->{'Actual Rows'},
         buffers  => blocks($plan),
+        scans    => $scans,
         seq      => [map { $_->{'Relation Name'} } grep { $_->{'Node Type'} eq 'Seq Scan' } @nodes],
         bitmap   => [grep { $_->{'Node Type'} =~ /Bitmap/ } @nodes],
         sorted   => [grep { $_->{'Node Type'} =~ /Sort/ && ($_->{'Actual Rows'} // 0) > 1 } @nodes],
         used     => [sort map { $_->{'Index Name'} } grep { $_->{'Index Name'} && blocks($_) } @nodes],
     };
+}
+
+# How many tables of ours this transaction has read from end to end, also within functions.
+sub seq_scans ($dbh) {
+    return 0 + $dbh->selectrow_array(q{select sum(seq_scan) from pg_stat_xact_user_tables where schemaname = 'pets'});
 }
 
 # Blocks that a node and those below it have touched. A branch that is not taken touches none.
@@ -89,13 +98,112 @@ sub plan_ok ($what, $plan, %expected) {
     subtest $what => sub {
         ok $plan->{generic}, 'a generic plan';
         is_deeply $plan->{seq},    [], 'no sequential scan';
+        is $plan->{scans}, 0, '... nor one within a function';
         is_deeply $plan->{bitmap}, [], 'no bitmap';
-        is_deeply $plan->{sorted}, [], 'nothing is sorted';
+        is_deeply $plan->{sorted}, [], 'nothing is sorted' if !$expected{sorted};
         is_deeply $plan->{used}, $expected{used}, 'exactly these indexes';
         is $plan->{rows}, $expected{rows}, 'so many rows' if defined $expected{rows};
         cmp_ok $plan->{buffers}, '<=', $expected{buffers} // 60, "at most @{[$expected{buffers} // 60]} blocks ($plan->{buffers})";
     };
     return;
+}
+
+# The other orders: statement => [how it is sorted, its key, the index of one's own, that of everybody's]. Pets whose
+# birthday is not known come last, and have indexes of their own.
+my %order = (
+    newest       => ['id desc',                     undef,        'pet_owner_id_idx',         'pet_pkey'],
+    name         => ['name_key, id',                'name',       'pet_owner_name_idx',       'pet_name_idx'],
+    name_desc    => ['name_key desc, id desc',      'name',       'pet_owner_name_idx',       'pet_name_idx'],
+    created      => ['created_at, id',              'created_at', 'pet_owner_created_at_idx', 'pet_created_at_idx'],
+    created_desc => ['created_at desc, id desc',    'created_at', 'pet_owner_created_at_idx', 'pet_created_at_idx'],
+    born         => ['born_on, id',                 'born_on',    'pet_owner_born_on_idx',    'pet_born_on_idx'],
+    born_desc    => ['born_on is null, born_on desc, id desc', 'born_on', 'pet_owner_born_on_idx', 'pet_born_on_idx'],
+);
+
+# The cursor of a page that begins behind so many pets, of Ann's or everybody's.
+sub cursor_at ($order, $offset, $owner = undef) {
+    my ($sorted, $key) = $order{$order}->@*;
+    $key //= 'null';
+    my ($id, $value) = $super->selectrow_array("select id, $key from pets.pet where \$1::uuid is null or owner_id = \$1 order by $sorted offset \$2 limit 1", undef, $owner, $offset - 1);
+    return (before => $id, $key eq 'null' ? () : (before_key => $value));
+}
+
+sub lists ($statistics) {
+    for my $order (sort keys %order) {
+        my (undef, undef, $own, $all) = $order{$order}->@*;
+        my $name   = "pet_list_$order";
+        my $is     = "$statistics: $name";
+        my %sorted = $order =~ /^born/ ? (sorted => 1) : ();
+        for my $deep (0, 8_000) {
+            my %page = (limit => 21, request_id => 'r', $deep ? cursor_at($order, $deep, $ann->{id}) : ());
+            my $page = $deep ? 'deep' : 'first';
+            plan_ok "$is: $page page of one's own", plan_of('pets_api', $ann, $name, %page), used => [$own], rows => 21, %sorted;
+            plan_ok "$is: $page page of somebody's, for an ADMIN", plan_of('pets_api', $ada, $name, %page, owner => $ann->{id}), used => [$own], rows => 21, %sorted;
+            %page = (%page, cursor_at($order, 60_000)) if $deep;
+            plan_ok "$is: $page page of everybody's", plan_of('pets_api', $ada, $name, %page), used => [$all], rows => 21, %sorted;
+            plan_ok "$is: $page page of a species", plan_of('pets_api', $ada, $name, %page, species => 'dog'), used => [$all], rows => 21, buffers => 400, %sorted;
+        }
+        # A walk for what is not there comes to its bound and says so.
+        plan_ok "$is: what is rare", plan_of('pets_api', $ann, $name, limit => 21, tag => 'none'), used => [$own], rows => 1, buffers => 4_100, %sorted;
+        plan_ok "$is: a list of few", plan_of('pets_api', $ben, $name, limit => 21, q => 'none'), used => [$own, $order =~ /^born/ ? 'pet_owner_born_unknown_idx' : ()], rows => 0, %sorted;
+        next if $order !~ /^born/;
+        my %between = (born_after => '2010-01-01', born_before => '2010-02-01', limit => 21);
+        plan_ok "$is: between dates", plan_of('pets_api', $ann, $name, %between), used => [$own], rows => 21, %sorted;
+        plan_ok "$is: between dates, of everybody", plan_of('pets_api', $ada, $name, %between), used => [$all], rows => 21, %sorted;
+        plan_ok "$is: not known", plan_of('pets_api', $ada, $name, limit => 21, cursor_at($order, 90_000)), used => ['pet_born_unknown_idx'], rows => 21, %sorted;
+        plan_ok "$is: from known to not known", plan_of('pets_api', $ada, $name, limit => 21, cursor_at($order, 69_990)), used => ['pet_born_on_idx', 'pet_born_unknown_idx'], rows => 21, %sorted;
+    }
+    plan_ok "$statistics: pet_list_microchip", plan_of('pets_api', $ada, 'pet_list_microchip', microchip => sprintf '%015d', 77), used => ['pet_microchip_key'], rows => 1;
+    plan_ok "$statistics: pet_list_microchip of another's", plan_of('pets_api', $ben, 'pet_list_microchip', microchip => sprintf '%015d', 77), used => ['pet_microchip_key'], rows => 0;
+    for my $sort (undef, qw(name -name born_on -born_on created_at -created_at)) {
+        my $is   = "$statistics: pet_search, " . ($sort // 'newest first');
+        my %page = (limit => 21, sort => $sort);
+        # [what is looked for, the same as a condition]
+        for my $case (
+            [{ tag => 'rare' }, q{'rare' = any (tags)}],
+            [{ q => 'LUNA 7777' }, q{lower(name) like '%luna 7777%'}],
+            [{ q => '0007', tag => 'rare' }, q{name like '%0007%' and 'rare' = any (tags)}],
+            [{ born_after => '2010-01-01', born_before => '2010-01-05' }, q{born_on between '2010-01-02' and '2010-01-04'}],
+        ) {
+            my ($filter, $condition) = @$case;
+            my $what = join ', ', sort keys %$filter;
+            for my $who ($ada, $ann) {
+                my $rows = $super->selectrow_array("select count(*) from pets.pet where $condition" . ($who == $ann ? " and owner_id = '$ann->{id}'" : ''));
+                plan_ok "$is: by $what, " . ($who == $ann ? "one's own" : "everybody's"), plan_of('pets_api', $who, 'pet_search', %page, %$filter), used => [$rows ? 'pet_pkey' : ()], buffers => 400, rows => $rows < 21 ? $rows : 21;
+            }
+        }
+    }
+    plan_ok "$statistics: pet_count", plan_of('pets_api', $ada, 'pet_count', %$_), used => [], rows => 1, buffers => 4_000 for {}, { species => 'dog' }, { tag => 'rare' }, { owner => $ann->{id}, q => '0007' };
+    return;
+}
+
+# A page costs as much as any other, counted in blocks: 10,000 pages in, five pages together at most 1.2 times the first five.
+sub deep_pages() {
+    for my $order ('', sort keys %order) {
+        my $name = $order ? "pet_list_$order" : 'pet_list';
+        # Of the 100,000 pets, 70,000 have a birthday; of Ann's 20,000, one half.
+        for my $list (["everybody's", $ada, undef, 10, $order =~ /^born/ ? (6_990) : (), 9_990], ["one's own", $ann, $ann->{id}, 2, $order =~ /^born/ ? (4_900) : (), 9_900]) {
+            my ($whose, $person, $owner, $limit, @pages) = @$list;
+            my %cost;
+            for my $from (0, @pages) {
+                for my $number ($from .. $from + 4) {
+                    my $plan = plan_of('pets_api', $person, $name, limit => $limit + 1, $number ? cursor_at($order || 'newest', $number * $limit, $owner) : ());
+                    $plan->{rows} >= $limit or die "a page that is not full";
+                    $cost{$from} += $plan->{buffers};
+                }
+            }
+            cmp_ok $cost{$_}, '<=', 1.2 * $cost{0}, "$name: page $_ of $whose as page 1 ($cost{$_}, $cost{0})" for @pages;
+        }
+    }
+    return;
+}
+
+# The count of sequential scans can be other than 0.
+{
+    $super->begin_work;
+    $super->selectrow_array('select count(notes) from pets.pet');
+    cmp_ok seq_scans($super), '>', 0, 'a sequential scan is noticed';
+    $super->rollback;
 }
 
 # What a function does is compiled once on a connection; that is not to be counted.
@@ -113,8 +221,7 @@ for my $statistics ('without statistics', 'with statistics') {
         plan_ok "$statistics: $page page of somebody's, for an ADMIN", plan_of('pets_api', $ada, 'pet_list', %page, owner => $ann->{id}), used => ['pet_owner_id_idx'], rows => 21;
     }
     plan_ok "$statistics: a list of few", plan_of('pets_api', $ben, 'pet_list', limit => 101), used => ['pet_owner_id_idx'], rows => scalar $ids[1]->@*;
-    plan_ok "$statistics: of a species", plan_of('pets_api', $ann, 'pet_list', limit => 21, species => 'dog'), used => ['pet_owner_id_idx'], rows => 21, buffers => 400;
-    plan_ok "$statistics: by name, in one's own", plan_of('pets_api', $ben, 'pet_list', limit => 21, q => 'nothing'), used => ['pet_owner_id_idx'], rows => 0;
+    lists($statistics);
 
     my $id = $ids[0][7_000];
     plan_ok "$statistics: pet_get", plan_of('pets_api', $ann, 'pet_get', id => $id), used => ['pet_pkey'], rows => 1;
@@ -198,6 +305,8 @@ for my $statistics ('without statistics', 'with statistics') {
     my $blocks = blocks(JSON::PP->new->decode($json)->[0]{Plan});
     cmp_ok $blocks, '<=', 900, "$statistics: removing 50 that are over does not walk through all of them ($blocks)";
 }
+
+deep_pages();
 
 # enter() hides its plan; what it touches is counted. The owner's policies must not keep it from its indexes.
 {

@@ -17,7 +17,7 @@ my $pg     = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 my $found = $pg->psql(<<~'END');
     set search_path = pg_catalog;
     create temporary view who as
-      select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'public']) as who;
+      select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_search', 'public']) as who;
     create temporary view relation as
       select oid, relname, relkind from pg_class
       where relnamespace = 'pets'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S');

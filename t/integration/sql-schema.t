@@ -49,7 +49,7 @@ subtest 'a deployer who is no superuser, in a second database' => sub {
     is $pg->psql(q{select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'pets'::regnamespace}, database => 'other'),
         'pets_owner', 'everything belongs to pets_owner';
     sqitch_ok ['revert', '-y'], 'reverts', role => 'deployer', database => 'other';
-    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 5, 'the roles stay while the first database needs them';
+    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 6, 'the roles stay while the first database needs them';
     sqitch_ok ['verify'], 'and the first database is as it was';
 };
 
@@ -93,6 +93,11 @@ my @tampering = (
     ['alter function pets.audit_refusal(uuid, uuid, bytea, text, text, text, uuid, text, inet) security invoker', 'refusal', 'alter function pets.audit_refusal(uuid, uuid, bytea, text, text, text, uuid, text, inet) security definer'],
     ['grant update (email) on pets.account to pets_ops',           'operator', 'revoke update (email) on pets.account from pets_ops'],
     ['drop policy ops_update on pets.session',                     'operator', 'create policy ops_update on pets.session for update to pets_ops using (revoked_at is null) with check (revoked_at is not null)'],
+    ['drop index pets.pet_search_idx',                             'listing',  q{create index pet_search_idx on pets.pet using gin (name_key pets_trgm.gin_trgm_ops, (array[owner_id::text, 'species ' || species, 'sex ' || sex] || tags::text[])); alter table pets.pet owner to pets_owner}],
+    ['grant execute on function pets.pet_count(uuid, text, text, text, date, date, text) to public', 'listing', 'revoke execute on function pets.pet_count(uuid, text, text, text, date, date, text) from public'],
+    ['grant select (notes) on pets.pet to pets_search',            'listing',  'revoke select (notes) on pets.pet from pets_search'],
+    ['alter function pets.pet_count(uuid, text, text, text, date, date, text) owner to pets_owner', 'listing', 'alter function pets.pet_count(uuid, text, text, text, date, date, text) owner to pets_search'],
+    ['grant usage on schema pets_trgm to public',                  'listing',  'revoke usage on schema pets_trgm from public'],
     ['grant update (created_at), delete on pets.idempotency_key to pets_api', 'idempotency', 'revoke delete on pets.idempotency_key from pets_api'],
     ['grant select (key) on pets.idempotency_key to pets_auth',    'idempotency', 'revoke select (key) on pets.idempotency_key from pets_auth'],
     ['alter function pets.prune_idempotency_keys(integer) security invoker', 'idempotency', 'alter function pets.prune_idempotency_keys(integer) security definer'],

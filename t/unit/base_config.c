@@ -46,9 +46,11 @@ static void tear_down(void)
 
 #define API                                                                                        \
     "[pool]\nname = api\nlisten = /run/pets/api.sock\n"                                            \
+    "[http]\ncursor_key_file = /etc/pets/cursor\n"                                                 \
     "[token]\nissuer = https://pets.example\npublic_keys_dir = /etc/pets/keys\n"
 #define AUTH                                                                                       \
     "[pool]\nname = auth\nlisten = /run/pets/auth.sock\n"                                          \
+    "[http]\ncursor_key_file = /etc/pets/cursor\n"                                                 \
     "[token]\nissuer = https://pets.example\npublic_keys_dir = /etc/pets/keys\n"
 
 /* "%s" is the path of the file. */
@@ -142,10 +144,12 @@ static const struct {
     {"[pool]\nname = api\nlisten = /a\n", "%s: token.issuer: is missing"},
     {"[pool]\nname = api\nlisten = /a\n[token]\nissuer = x\n",
         "%s: token.public_keys_dir: is missing"},
+    {"[pool]\nname = api\nlisten = /a\n[token]\nissuer = x\npublic_keys_dir = /k\n",
+        "%s: http.cursor_key_file: is missing"},
     {API "signing_key_file = /etc/pets/key.pem\n",
-        "%s:7: token.signing_key_file: the api pool must not have this secret"},
+        "%s:9: token.signing_key_file: the api pool must not have this secret"},
     {API "[password]\npepper_file = /etc/pets/pepper\n",
-        "%s:8: password.pepper_file: the api pool must not have this secret"},
+        "%s:10: password.pepper_file: the api pool must not have this secret"},
     {AUTH, "%s: token.signing_key_file: is missing"},
     {AUTH "signing_key_file = /etc/pets/key.pem\n", "%s: session.refresh_key_file: is missing"},
     {AUTH "signing_key_file = /etc/pets/key.pem\n[session]\nrefresh_key_file = /etc/pets/refresh\n",
@@ -154,17 +158,17 @@ static const struct {
           "[mfa]\nkey_file = /etc/pets/mfa\n",
         "%s: password.pepper_file: is missing"},
     {API "[mfa]\nkey_file = /etc/pets/mfa\n",
-        "%s:8: mfa.key_file: the api pool must not have this secret"},
+        "%s:10: mfa.key_file: the api pool must not have this secret"},
     {API "[mfa]\nprevious_key_file = /etc/pets/mfa\n",
-        "%s:8: mfa.previous_key_file: the api pool must not have this secret"},
-    {API "[mfa]\nissuer = Pets: the service\n", "%s:8: mfa.issuer: \"Pets: the service\" has a "
+        "%s:10: mfa.previous_key_file: the api pool must not have this secret"},
+    {API "[mfa]\nissuer = Pets: the service\n", "%s:10: mfa.issuer: \"Pets: the service\" has a "
                                                 "colon, which authenticator apps do not allow"},
     {API "[session]\nrefresh_key_file = /etc/pets/refresh\n",
-        "%s:8: session.refresh_key_file: the api pool must not have this secret"},
+        "%s:10: session.refresh_key_file: the api pool must not have this secret"},
     {API "[session]\nidle_s = 599\n",
-        "%s:8: token.lifetime_s: 600 s is more than session.idle_s: 599 s"},
+        "%s:10: token.lifetime_s: 600 s is more than session.idle_s: 599 s"},
     {API "[session]\nidle_s = 7776001\n",
-        "%s:8: session.idle_s: 7776001 s is more than session.absolute_s: 7776000 s"},
+        "%s:10: session.idle_s: 7776001 s is more than session.absolute_s: 7776000 s"},
 };
 
 START_TEST(refuses)
@@ -246,7 +250,8 @@ START_TEST(tolerates)
     memset(text + strlen(text), '#', 1000);
     strncat(text,
         "\r\n[pool]\r\n  name : api ; why\r\n\tworkers = 3\r\n    listen = [::1]:9000\r\n# x\r\n"
-        "[token]\r\nissuer = https://pets.example/a;b=c\r\npublic_keys_dir = /k\r\n[log]\r\n"
+        "[token]\r\nissuer = https://pets.example/a;b=c\r\npublic_keys_dir = /k\r\n"
+        "[http]\r\ncursor_key_file = /c\r\n[log]\r\n"
         "access = yes\r\nlevel = error",
         sizeof text - strlen(text) - 1);
     config = read_text(text);
@@ -352,7 +357,7 @@ START_TEST(reload_keeps_what_is_fixed)
         read_text("[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
                   "listen_mode = 0600\n[token]\nissuer = y\npublic_keys_dir = /k\n"
                   "signing_key_file = /s\n[session]\nrefresh_key_file = /r\n[mfa]\nkey_file = /m\n"
-                  "[password]\npepper_file = /p\n");
+                  "[password]\npepper_file = /p\n[http]\ncursor_key_file = /c\n");
     ck_assert_msg(config != NULL, "%s", message);
     ck_assert_uint_eq(config_keep_fixed(config, old, few, sizeof few), 4);
     ck_assert_uint_lt(strlen(few), sizeof few);
@@ -363,7 +368,7 @@ START_TEST(reload_keeps_what_is_fixed)
         read_text("[pool]\nname = auth\nlisten = /other.sock\nbacklog = 7\nworkers = 9\n"
                   "[token]\nissuer = y\npublic_keys_dir = /k\n"
                   "signing_key_file = /s\n[session]\nrefresh_key_file = /r\n[mfa]\nkey_file = /m\n"
-                  "[password]\npepper_file = /p\n");
+                  "[password]\npepper_file = /p\n[http]\ncursor_key_file = /c\n");
     ck_assert_uint_eq(config_keep_fixed(config, old, names, sizeof names), 3);
     ck_assert_str_eq(names, "pool.name, pool.listen, pool.backlog");
     config_free(old);

@@ -283,13 +283,14 @@ END_TEST
 
 /* --- query strings --- */
 
-enum { P_LIMIT, P_WORD, P_TEXT, P_ID, P_COUNT };
+enum { P_LIMIT, P_WORD, P_TEXT, P_ID, P_NAMES, P_COUNT };
 static const char *const words[] = {"dog", "cat", NULL};
 static const struct field parameters[P_COUNT] = {
     [P_LIMIT] = {"limit", FIELD_INTEGER, 0, 1, 100},
     [P_WORD] = {"species", FIELD_WORD, .words = words},
     [P_TEXT] = {"q", FIELD_STRING, 0, 1, 5},
     [P_ID] = {"id", FIELD_UUID},
+    [P_NAMES] = {"names", FIELD_STRINGS, .items = 2, .words = words},
 };
 
 static struct value values[P_COUNT];
@@ -335,6 +336,32 @@ START_TEST(reads_good_queries)
 }
 END_TEST
 
+START_TEST(reads_lists_of_words)
+{
+    static const struct {
+        const char *query;
+        size_t count;
+        const char *first, *second;
+    } rows[] = {
+        {"names=dog", 1, "dog", NULL},
+        {"names=dog,cat", 2, "dog", "cat"},
+        {"names=cat%2cdog", 2, "cat", "dog"},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        const struct value *value = &values[P_NAMES];
+
+        read_query(rows[i].query);
+        ck_assert_msg(violations.count == 0, "row %zu", i);
+        ck_assert_uint_eq(value->count, rows[i].count);
+        for (size_t j = 0; j < value->count; j++) {
+            ck_assert_uint_eq(value->texts[j].length, 3);
+            ck_assert_mem_eq(value->texts[j].bytes, j == 0 ? rows[i].first : rows[i].second, 3);
+        }
+    }
+}
+END_TEST
+
 START_TEST(refuses_bad_queries)
 {
     static const struct {
@@ -364,6 +391,20 @@ START_TEST(refuses_bad_queries)
         {"q=a%0ab", "q", "invalid_characters"},
         {"q=%c2%85", "q", "invalid_characters"},
         {"id=1", "id", "invalid_format"},
+        {"names=", "names", "not_allowed"},
+        {"names=,", "names", "not_allowed"},
+        {"names=dog,", "names", "not_allowed"},
+        {"names=,dog", "names", "not_allowed"},
+        {"names=dog,,cat", "names", "not_allowed"},
+        {"names=dog,cat,", "names", "not_allowed"},
+        {"names=dog,cat,dog", "names", "duplicate"},
+        {"names=dog,dog,dog", "names", "duplicate"},
+        {"names=dog,%20cat", "names", "not_allowed"},
+        {"names=dog%00,cat", "names", "not_allowed"},
+        {"names=do", "names", "not_allowed"},
+        {"names=dogs", "names", "not_allowed"},
+        {"names=dog;cat", "names", "not_allowed"},
+        {"names=dog&names=cat", "names", "duplicate"},
         {"nothing=1", "nothing", "unknown_parameter"},
         {"Limit=1", "Limit", "unknown_parameter"},
         {"limit[]=1", "limit[]", "unknown_parameter"},
@@ -507,6 +548,7 @@ int main(void)
     tcase_add_test(tcase, takes_only_clean_text);
     tcase_add_test(tcase, reads_bodies);
     tcase_add_test(tcase, reads_good_queries);
+    tcase_add_test(tcase, reads_lists_of_words);
     tcase_add_test(tcase, refuses_bad_queries);
     tcase_add_test(tcase, bounds_queries);
     tcase_add_test(tcase, compares_media_types);

@@ -211,7 +211,8 @@ void fixture_configure(
 
     snprintf(text, sizeof text,
         "[pool]\nname = api\nworkers = %d\nlisten = %s\nops_listen = %s\n%s\n"
-        "[token]\nissuer = x\npublic_keys_dir = /x\n[database]\npassword_file = %s\n"
+        "[token]\nissuer = x\npublic_keys_dir = /x\n[http]\ncursor_key_file = "
+        "/x\n[database]\npassword_file = %s\n"
         "statement_timeout_ms = 1\n[log]\nlevel = debug\nfile = %s\n%s\n",
         workers, fixture->socket, fixture->ops_socket, pool_lines, fixture->secret, fixture->log,
         more_lines);

@@ -26,7 +26,7 @@ Options of new:
     keep       => 1              # the database and the secrets of an earlier run are used again
 
 Parts can be had and handled one by one: database (a Pets::Cluster), api and auth (each a Pets::Pool), nginx
-(a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, refresh_key_file, mfa_key_file, password_file('pets_api').
+(a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, refresh_key_file, mfa_key_file, cursor_key_file('api'), password_file('pets_api').
 
 =cut
 
@@ -124,11 +124,14 @@ sub refresh_key_file($self) { return "$self->{dir}/secrets/refresh" }
 sub mfa_key_file($self)     { return "$self->{dir}/secrets/mfa" }
 sub issuer($self)           { return 'https://pets.test' }
 
+# Each pool has a key of its own for the cursors of its lists.
+sub cursor_key_file($self, $pool) { return "$self->{dir}/secrets/cursor.$pool" }
+
 sub link_key_file($self)    { return "$self->{dir}/secrets/link.key" }
 
 sub password_file($self, $role) { return $self->{database}->password_file($role) }
 
-# Certificate, signing key, pepper, the keys of refresh tokens, second factors and links.
+# Certificate, signing key, pepper, the keys of refresh tokens, second factors, links and cursors.
 sub make_secrets($self) {
     my $secrets = "$self->{dir}/secrets";
     $self->{ca} = Pets::CA->new(dir => "$self->{dir}/tls");
@@ -136,7 +139,7 @@ sub make_secrets($self) {
     make_path("$secrets/public");
     my ($key) = grep { !/\.pub\.pem\z/ } glob "$secrets/private/*.pem";
     $self->{signing_key} = $key // $self->new_signing_key;
-    for my $file ($self->pepper_file, $self->refresh_key_file, $self->mfa_key_file, $self->link_key_file) {
+    for my $file ($self->pepper_file, $self->refresh_key_file, $self->mfa_key_file, $self->link_key_file, map { $self->cursor_key_file($_) } qw(api auth)) {
         petsctl('pepper', 'new', $file) if !-e $file;
     }
     return $self;
@@ -206,6 +209,7 @@ sub pool_config($self, $name) {
             public_keys_dir => $self->public_keys_dir,
             $name eq 'auth' ? (signing_key_file => $self->signing_key_file) : (),
         },
+        http => { cursor_key_file => $self->cursor_key_file($name) },
         $name eq 'auth' ? (mfa => { key_file => $self->mfa_key_file }) : (),
         $name eq 'auth' ? (session => { refresh_key_file => $self->refresh_key_file }) : (),
         # The path of every attempt is taken, but no test reaches an end of it that is not about that.

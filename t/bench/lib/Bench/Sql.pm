@@ -30,7 +30,7 @@ my %workload = (
     read => { statement => 'pet_get', parameters => { id => $pet, own => $account } },
     list => {
         statement  => 'pet_list',
-        parameters => { own => $account, owner => 'null', before => 'null', species => 'null', q => 'null' },
+        parameters => { own => $account, owner => 'null', before => 'null' },
         variables  => { limit => 21 },
     },
     create => {
