@@ -1,9 +1,9 @@
 # harness: alone
-# The runner must not be fooled: a test that dies, has no plan, leaves a process or a file behind, or whose
-# programs were reported by a sanitizer fails; a clean one passes; and the counts are true.
+# The runner must not be fooled: a test that dies, has no plan, leaves a process or a file behind, whose programs
+# were reported by a sanitizer, or with a secret in one of its logs fails; a clean one passes; and the counts are true.
 use v5.36;
 use Test::More;
-use File::Path qw(make_path);
+use File::Path qw(make_path remove_tree);
 use Pets::Env qw(src run slurp spawn spew test_dir);
 use POSIX ();
 
@@ -63,6 +63,51 @@ like $out, qr/^  failed: bad dies exits file killed noplan process report silent
 ok !-e "$tree/var/test/good", 'the directory of a test that passed is gone';
 ok -d "$tree/var/test/report", 'that of one that failed is kept';
 unlink "$tree/var/test/report/petsd.log";    # or the real runner finds it here
+
+# --- secrets in logs ---
+
+# Each notes or keeps a secret, and writes a line to a log: [the code, what is found; undef: nothing].
+my $lib   = src() . '/t/lib';
+my $jwt   = join '.', 'eyJhbGciOiJFUzI1NiJ9', 'eyJzdWIiOiJhbm4ifQ', 'c2lnbmF0dXJl';
+my $code  = 'abcde-fghjk-mnpqr-stuvw';
+my %plant = (
+    password  => [q{note_secret(password => 'opensesame!'); put('api.log', 'she said opensesame!')},                   qr{/api\.log:1: a secret \(password\): she said <password>}],
+    escaped   => [q{note_secret(password => 'open "sesame"'); put('a/b/access.log', 'x=open%20%22sesame%22')},          qr{/a/b/access\.log:1: a secret \(password\)}],
+    quoted    => [q{note_secret(password => 'open "sesame"'); put('api.log', '{"a":"open \"sesame\""}')},               qr{/api\.log:1: a secret \(password\)}],
+    encoded   => [q{note_secret(password => 'open the sesame!'); put('api.log', 'Basic b3BlbiB0aGUgc2VzYW1lIQ')},       qr{/api\.log:1: a secret \(password\)}],
+    body      => [q{note_secrets_in('{"a":{"refresh_token":"not by its form"}}'); put('api.log', 'not by its form')},    qr{/api\.log:1: a secret \(token\)}],
+    list      => [qq{note_secrets_in({ recovery_codes => ['x' x 9, '$code'] }); put('x.stderr', '$code')},              qr{/x\.stderr:1: a secret \(recovery code\)}],
+    command   => [q{note_command(['petsctl', 'user', 'add', 'x'], "opensesame!\n", ''); put('x.err', 'opensesame!')},  qr{/x\.err:1: a secret \(password\)}],
+    jwt       => [qq{put('error.log', 'Bearer $jwt')},                                                                  qr{/error\.log:1: a secret \(token\): Bearer <token>(?m:$)}],
+    key       => [q{put('error.log', "a\nb\npk_" . 'A' x 86)},                                                          qr{/error\.log:3: a secret \(token\): <token>(?m:$)}],
+    refresh   => [q{put('error.log', 'pr_' . 'A' x 60)},                                                                qr{/error\.log:1: a secret \(token\): <token>(?m:$)}],
+    address   => [q{put('postgres.log', 'Key (email)=(Ann.Lee+x@example.org) exists')},                                 qr{/postgres\.log:1: a secret \(e-mail address\): Key \(email\)=\(<e-mail address>\) exists}],
+    uri       => [q{put('access.log', 'GET /?q=ann%40example.org HTTP/1.1')},                                           qr{/access\.log:1: a secret \(e-mail address\)}],
+    hash      => [q{put('postgres.log', '$2b$12$' . 'x' x 53)},                                                         qr{/postgres\.log:1: a secret \(hash of a password\)}],
+    pem       => [q{put('api.log', '-----BEGIN PRIVATE KEY-----')},                                                     qr{/api\.log:1: a secret \(private key\)}],
+    pepper    => [q{put('secrets/pepper', 'cGVwcGVyIQ'); put('auth.log', 'it is cGVwcGVyIQ.')},                         qr{/auth\.log:1: a secret \(secret of a file\): it is <secret of a file>\.}],
+    keyfile   => [q{put('k.pem', "-----BEGIN PRIVATE KEY-----\n" . 'M' x 64 . "\n-----END PRIVATE KEY-----"); put('auth.log', 'M' x 64)}, qr{/auth\.log:1: a secret \(private key\)}],
+    output    => [qq{print STDERR "$jwt\\n"},                                                                           qr{/output\.log:\d+: a secret \(token\): <token>(?m:$)}],
+    several   => [q{put('api.log', 'a@example.org'); put('auth.log', 'b@example.org')},                                 qr{/api\.log:1: .*\n.*/auth\.log:1: }],
+    public    => [q{put('k.pem', "-----BEGIN PUBLIC KEY-----\n" . 'M' x 64 . "\n-----END PUBLIC KEY-----"); put('auth.log', 'M' x 64)}],
+    elsewhere => [qq{note_secret(password => 'opensesame!'); put('body.json', 'opensesame! $jwt a\@example.org')}],
+    spoken    => [qq{note_secret(password => 'opensesame!'); print "# opensesame! $jwt\\nok 2 - of a\\\@example.org\\n"}],
+    brief     => [q{note_secret(code => '123456'); put('api.log', 'pid 123456')}],
+);
+my $helpers = qq{use lib '$lib';\nuse Pets::Secrets qw(note_secret note_secrets_in note_command);\nuse File::Path qw(make_path);\nuse File::Basename qw(dirname);\n}
+    . q{sub put ($file, $text) { my $path = "$ENV{PETS_TEST_DIR}/$file"; make_path(dirname $path); open my $out, '>', $path or die "$path: $!"; print $out "$text\n" }};
+for my $name (sort keys %plant) {
+    my ($deed, $found) = $plant{$name}->@*;
+    my $points = $name eq 'spoken' ? 2 : 1;
+    spew("$tree/t/integration/$name.t", "use v5.36;\n$helpers\n\$| = 1; print qq{1..$points\\nok 1 - a\\n};\n$deed;\n");
+    my ($status, $out, $err) = runner('--tries=2', $name);
+    is $status >> 8, $found ? 1 : 0, "a secret: $name" or diag $out, $err;
+    like $out, $found ? qr/^       \| .*$found/m : qr/^$points passed, 0 failed$/m, $found ? '... is found' : '... is none';
+    unlike $out, qr/opensesame|\Q$jwt\E|\@example\.org|cGVwcGVyIQ/, '... and is not told' if $found && $name ne 'output';
+    like $out, qr/^1 passed, 1 failed$/m, '... once, as it is not forgiven' if $found;
+    unlink "$tree/t/integration/$name.t";
+}
+remove_tree("$tree/var/test");    # or the real runner finds them here
 
 # --- what lies in /tmp ---
 

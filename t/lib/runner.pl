@@ -3,8 +3,8 @@
 #
 # Every test is run by a guard: a process of its own that adopts whatever the test leaves running (it is
 # the "subreaper" of its descendants), gives it a directory and a temporary directory, bounds its time, and
-# afterwards looks for what no test may leave behind: processes, files in the temporary directory, and
-# reports of the sanitizers in any log. Such a find fails the test, whatever its points say.
+# afterwards looks for what no test may leave behind: processes, files in the temporary directory, reports of
+# the sanitizers in any log, and secrets in any log. Such a find fails the test, whatever its points say.
 use v5.36;
 use Cwd ();
 use Fcntl qw(:flock);
@@ -12,12 +12,15 @@ use File::Basename qw(basename dirname);
 use File::Find ();
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
+use FindBin ();
 use Getopt::Long qw(GetOptions);
 use IO::Select;
 use JSON::PP ();
 use POSIX qw(WNOHANG);
 use TAP::Parser;
 use Time::HiRes qw(sleep time);
+use lib $FindBin::RealBin;
+use Pets::Secrets ();
 
 use constant { PR_SET_PDEATHSIG => 1, PR_SET_CHILD_SUBREAPER => 36 };
 
@@ -287,6 +290,7 @@ sub guard ($test, $parent) {
     $problems += look_for_processes($test);
     $problems += look_for_files($test, $place);
     $problems += look_for_reports($test);
+    $problems += look_for_secrets($test);
     if (POSIX::WIFSIGNALED($status)) {
         problem($test, 'ended by signal ' . POSIX::WTERMSIG($status));
         $problems++;
@@ -398,6 +402,13 @@ sub look_for_reports ($test) {
         }
     }
     return $found;
+}
+
+# What the test has used must be in no log: no password, token, key or address; see Pets::Secrets.
+sub look_for_secrets ($test) {
+    my @finds = Pets::Secrets::search($test->{dir}, $test->{name}, "$test->{dir}.log");
+    problem($test, s{^\Q$var\E/}{}r) for @finds;
+    return scalar @finds;
 }
 
 # --- counting -------------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ problem), etag, pointers (the sorted pointers of a problem's errors) and locatio
 use v5.36;
 use HTTP::Tiny;
 use JSON::PP ();
+use Pets::Secrets qw(note_secret note_secrets_in);
 use Pets::Totp;
 use Scalar::Util qw(blessed);
 
@@ -87,8 +88,11 @@ sub request($self, $method, $path, %option) {
         utf8::encode($request{content}) if utf8::is_utf8($request{content});
         $headers{'content-type'} //= $option{type} // 'application/json';
     }
+    note_secret(token => map { s/\ABearer +//ir } $headers{authorization} // ());
+    note_secrets_in($option{body});
     my $reply = $self->{http}->request($method, $self->{url} . $path . query_string($option{query}), \%request);
     die "$method $path: $reply->{content}" if $reply->{status} == 599;
+    note_secrets_in($reply->{content});
     return Pets::Client::Reply->new($reply);
 }
 

@@ -42,6 +42,7 @@ use Fcntl qw(:flock);
 use File::Find ();
 use File::Path qw(make_path remove_tree);
 use Pets::Env qw(src var sock_dir free_port spawn run wait_until slurp spew random_hex children_of process_gone);
+use Pets::Secrets qw(note_secret);
 use Scalar::Util qw(weaken);
 
 use constant { DATABASE => 'pets', SOCKET_PATH_MAX => 107 };
@@ -143,6 +144,7 @@ sub kill9 ($self) {
 # Gives a role a new random password, and writes it to its file unless write_file is 0.
 sub set_password ($self, $role, %option) {
     my $password = random_hex(16);
+    note_secret('password of a role' => $password);
     $self->dbh->do("alter role $role password '$password'");
     spew($self->password_file($role), $password, 0600) if $option{write_file} // 1;
     return $password;

@@ -33,6 +33,7 @@ use File::Path qw(make_path);
 use File::Temp ();
 use IO::Socket::INET;
 use IO::Socket::UNIX;
+use Pets::Secrets qw(note_command);
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -203,7 +204,19 @@ sub run($cmd, %option) {
         $process->stop(1);
         die "timed out: @$cmd\n" . slurp("$dir/err");
     }
-    return ($status, slurp("$dir/out"), slurp("$dir/err"));
+    my ($out, $err) = map { slurp("$dir/$_") } qw(out err);
+    keep_complaint($cmd, $option{stdin}, $out, $err) if index($cmd->[0], build() . '/') == 0;
+    return ($status, $out, $err);
+}
+
+# What a program of ours has complained of, once run, is a log of the test like any other.
+sub keep_complaint($cmd, $stdin, $out, $err) {
+    note_command($cmd, $stdin, $out);
+    return if !length $err || !defined $ENV{PETS_TEST_DIR};
+    open my $log, '>>:raw', "$ENV{PETS_TEST_DIR}/commands.err" or die "commands.err: $!\n";
+    print $log $err;
+    close $log;
+    return;
 }
 
 # --- processes ------------------------------------------------------------------------------------------

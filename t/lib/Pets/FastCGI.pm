@@ -37,6 +37,7 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP ();
 use Pets::Env qw(random_hex);
+use Pets::Secrets qw(note_secret note_secrets_in);
 use Time::HiRes qw(sleep time);
 
 use constant {
@@ -194,6 +195,8 @@ sub request_params($class, %option) {
         REMOTE_ADDR    => $option{address} // '127.0.0.1',
     );
     $params{HTTP_AUTHORIZATION} = "Bearer $option{token}" if defined $option{token};
+    note_secret(token => $option{token});
+    note_secrets_in($option{body});
     for my $name (qw(accept if_match if_none_match user_agent)) {
         $params{ 'HTTP_' . uc $name } = $option{$name} if defined $option{$name};
     }
@@ -256,6 +259,7 @@ sub parse($class, $out) {
     my $json;
     if (($headers{'content-type'} // '') =~ m{^application/(?:[\w.-]+\+)?json\b} && length($body // '')) {
         $json = eval { JSON::PP->new->utf8->decode($body) };
+        note_secrets_in($json);
     }
     return { status => $status, headers => \%headers, body => $body // '', json => $json };
 }
