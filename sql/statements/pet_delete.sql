@@ -1,12 +1,12 @@
 -- pet_delete: Delete a pet, if it has an expected version.
 -- pool: api
--- params: id uuid, own uuid, if_versions int4[], restore_days int4, request_id text, address inet
+-- params: id uuid, own uuid, if_versions int4[], unless_versions int4[], restore_days int4, request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
 -- After enter. No row: no such pet, or not the caller's. Else one row, the pet as it
 -- was last; matched is false when if_versions is not null and does not hold its
--- version, and then nothing is written. The pet is put aside for
+-- version, or unless_versions does, and then nothing is written. The pet is put aside for
 -- restore_days, in which it can be restored. Its history stays as long, and ends with
 -- the version after the last. An open offer of it ends. pet_pkey and
 -- transfer_pet_open_key serve it; the lock is as in pet_update.
@@ -24,6 +24,7 @@ deleted as (
   using target t
   where p.id = $1::uuid
     and ($3::int4[] is null or t.version = any ($3::int4[]))
+    and ($4::int4[] is null or t.version <> all ($4::int4[]))
   returning p.id
 ),
 put_aside as (
@@ -32,7 +33,7 @@ put_aside as (
      created_at, updated_at, version, gone_at)
   select t.id, t.owner_id, t.name, t.species, t.breed, t.sex, t.born_on, t.weight_grams,
          t.microchip, t.notes, t.tags, t.created_at, t.updated_at, t.version,
-         now() + make_interval(days => $4::int4)
+         now() + make_interval(days => $5::int4)
   from deleted, target t
 ),
 ended as (
@@ -55,9 +56,11 @@ recorded as (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select $2::uuid, 'pet_deleted', 'pet', id, 'success', $5::text, $6::inet
+  select $2::uuid, 'pet_deleted', 'pet', id, 'success', $6::text, $7::inet
   from deleted
 )
-select $3::int4[] is null or version = any ($3::int4[]) as matched, id, owner_id, name, species, breed, sex,
-       born_on, weight_grams, microchip, notes, tags::text[] as tags, created_at, updated_at, version
+select ($3::int4[] is null or version = any ($3::int4[]))
+         and ($4::int4[] is null or version <> all ($4::int4[])) as matched,
+       id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip, notes,
+       tags::text[] as tags, created_at, updated_at, version
 from target

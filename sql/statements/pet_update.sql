@@ -1,14 +1,14 @@
 -- pet_update: Change some or all fields of a pet, if it has an expected version.
 -- pool: api
--- params: id uuid, own uuid, if_versions int4[], mask int4, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], request_id text, address inet
+-- params: id uuid, own uuid, if_versions int4[], unless_versions int4[], mask int4, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], request_id text, address inet
 -- columns: matched bool, id uuid, owner_id uuid, name text, species text, breed text, sex text, born_on date, weight_grams int4, microchip text, notes text, tags text[], created_at timestamptz, updated_at timestamptz, version int4
 -- writes: yes
 --
 -- After enter. A field is written when its bit of mask is set: 0 name, 1 species,
 -- 2 breed, 3 sex, 4 born_on, 5 weight_grams, 6 microchip, 7 notes, 8 tags. No row:
 -- no such pet, or not the caller's. Else one row, the pet as it is now; matched is
--- false when if_versions is not null and does not hold its version, and then nothing
--- is written. A match is a new version even when no value differs. pet_pkey serves it.
+-- false when if_versions is not null and does not hold its version, or unless_versions
+-- does, and then nothing is written. A match is a new version even when no value differs. pet_pkey serves it.
 --
 -- The pet is locked first: of two writers the second waits there, then sees what
 -- the first has made of it, and its version no longer matches. The update finds
@@ -24,20 +24,21 @@ with target as materialized (
 ),
 changed as (
   update pets.pet p
-  set name = case when $4::int4 & 1 <> 0 then $5::text else t.name end,
-      species = case when $4::int4 & 2 <> 0 then $6::text else t.species end,
-      breed = case when $4::int4 & 4 <> 0 then $7::text else t.breed end,
-      sex = case when $4::int4 & 8 <> 0 then coalesce($8::text, 'unknown') else t.sex end,
-      born_on = case when $4::int4 & 16 <> 0 then $9::date else t.born_on end,
-      weight_grams = case when $4::int4 & 32 <> 0 then $10::int4 else t.weight_grams end,
-      microchip = case when $4::int4 & 64 <> 0 then $11::text else t.microchip end,
-      notes = case when $4::int4 & 128 <> 0 then $12::text else t.notes end,
-      tags = case when $4::int4 & 256 <> 0 then coalesce($13::text[], '{}') else t.tags end,
+  set name = case when $5::int4 & 1 <> 0 then $6::text else t.name end,
+      species = case when $5::int4 & 2 <> 0 then $7::text else t.species end,
+      breed = case when $5::int4 & 4 <> 0 then $8::text else t.breed end,
+      sex = case when $5::int4 & 8 <> 0 then coalesce($9::text, 'unknown') else t.sex end,
+      born_on = case when $5::int4 & 16 <> 0 then $10::date else t.born_on end,
+      weight_grams = case when $5::int4 & 32 <> 0 then $11::int4 else t.weight_grams end,
+      microchip = case when $5::int4 & 64 <> 0 then $12::text else t.microchip end,
+      notes = case when $5::int4 & 128 <> 0 then $13::text else t.notes end,
+      tags = case when $5::int4 & 256 <> 0 then coalesce($14::text[], '{}') else t.tags end,
       updated_at = now(),
       version = t.version + 1
   from target t
   where p.id = $1::uuid
     and ($3::int4[] is null or t.version = any ($3::int4[]))
+    and ($4::int4[] is null or t.version <> all ($4::int4[]))
   returning p.id, p.owner_id, p.name, p.species, p.breed, p.sex, p.born_on, p.weight_grams,
             p.microchip, p.notes, p.tags, p.created_at, p.updated_at, p.version
 ),
@@ -57,7 +58,7 @@ recorded as (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address)
-  select $2::uuid, 'pet_updated', 'pet', id, 'success', $14::text, $15::inet
+  select $2::uuid, 'pet_updated', 'pet', id, 'success', $15::text, $16::inet
   from changed
 )
 select true as matched, id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip,
@@ -67,4 +68,4 @@ union all
 select false, id, owner_id, name, species, breed, sex, born_on, weight_grams, microchip,
        notes, tags::text[], created_at, updated_at, version
 from target
-where version <> all ($3::int4[])
+where not exists (select from changed)

@@ -1,12 +1,12 @@
 -- users_change: Change name, role or state of an account, if it has an expected version.
 -- pool: auth
--- params: id uuid, own uuid, if_versions int4[], display_name text, role text, state text, reason text, request_id text, address inet
+-- params: id uuid, own uuid, if_versions int4[], unless_versions int4[], display_name text, role text, state text, reason text, request_id text, address inet
 -- columns: matched bool, id uuid, email text, display_name text, role text, state text, created_at timestamptz, updated_at timestamptz, version int4, updated bool, role_changed bool, state_changed bool
 -- writes: yes
 --
 -- After enter, for an ADMIN. Null leaves a field as it is. No row: no such account.
 -- Else one row, the account as it is now; matched is false when if_versions is not null
--- and does not hold its version, and then nothing is written. Fails with PE006 when
+-- and does not hold its version, or unless_versions does, and then nothing is written. Fails with PE006 when
 -- no active administrator would be left. account_pkey and session_account_id_idx
 -- serve it.
 --
@@ -23,14 +23,15 @@ with target as materialized (
 ),
 changed as (
   update pets.account a
-  set display_name = coalesce($4::text, t.display_name),
-      role = coalesce($5::text, t.role),
-      state = coalesce($6::text, t.state),
+  set display_name = coalesce($5::text, t.display_name),
+      role = coalesce($6::text, t.role),
+      state = coalesce($7::text, t.state),
       updated_at = now(),
       version = t.version + 1
   from target t
   where a.id = $1::uuid
     and ($3::int4[] is null or t.version = any ($3::int4[]))
+    and ($4::int4[] is null or t.version <> all ($4::int4[]))
   returning a.id, a.email, a.display_name, a.role, a.state, a.created_at, a.updated_at, a.version
 ),
 ended as materialized (
@@ -48,8 +49,8 @@ news as materialized (
 audited as (
   insert into pets.audit_event
     (actor_id, action, target_type, target_id, outcome, request_id, address, detail)
-  select $2::uuid, e.action, 'account', c.id, 'success', $8::text, $9::inet,
-         jsonb_build_object('reason', $7::text) || e.detail
+  select $2::uuid, e.action, 'account', c.id, 'success', $9::text, $10::inet,
+         jsonb_build_object('reason', $8::text) || e.detail
   from news c
   cross join lateral (values
     ('user_updated', c.updated, jsonb_build_object('version', c.version)),

@@ -197,7 +197,7 @@ enum err pets_change(struct exchange *exchange)
 
     query_uuid(query, &exchange->id);
     query_uuid(query, &exchange->principal.account);
-    precondition_bind(query, exchange->request.if_match);
+    precondition_bind(query, exchange->request.if_match, exchange->request.if_none_match);
     query_int4(
         query, whole ? INT32_MAX : fields_mask(pets_fields, pets_fields_count, exchange->values));
     fields_bind(pets_fields, pets_fields_count, exchange->values, query);
@@ -220,7 +220,7 @@ enum err pets_delete(struct exchange *exchange)
 
     query_uuid(query, &exchange->id);
     query_uuid(query, &exchange->principal.account);
-    precondition_bind(query, exchange->request.if_match);
+    precondition_bind(query, exchange->request.if_match, exchange->request.if_none_match);
     query_int4(query, exchange->app->worker->config->pets.restore_days);
     bind_origin(exchange, query);
     return ERR_NONE;

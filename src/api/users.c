@@ -159,7 +159,7 @@ enum err users_change(struct exchange *exchange)
     query = exchange_query(exchange, STATEMENT_USERS_CHANGE);
     query_uuid(query, &exchange->id);
     query_uuid(query, &exchange->principal.account);
-    precondition_bind(query, exchange->request.if_match);
+    precondition_bind(query, exchange->request.if_match, exchange->request.if_none_match);
     bind_given(&values[F_DISPLAY_NAME], query);
     bind_given(&values[F_ROLE], query);
     bind_given(&values[F_STATE], query);

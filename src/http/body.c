@@ -33,6 +33,12 @@ static void read_list(struct exchange *exchange, const struct json *list)
     violations->base = NULL;
 }
 
+/* Bodies are taken as they are (RFC 9110 section 8.4). */
+static bool is_coded(const char *content_encoding)
+{
+    return content_encoding != NULL && strcasecmp(content_encoding, "identity") != 0;
+}
+
 enum err body_check(struct exchange *exchange)
 {
     static const char json_type[] = "application/json";
@@ -40,7 +46,7 @@ enum err body_check(struct exchange *exchange)
     const struct route *route = exchange->route;
     const struct fastcgi_body *body = &exchange->request.body;
     bool merge = route->body == BODY_MERGE;
-    bool list = route->body == BODY_LIST;
+    bool list = route->body == BODY_LIST, coded;
     const struct json *json;
     enum err err;
 
@@ -52,9 +58,11 @@ enum err body_check(struct exchange *exchange)
         memset(exchange->values, 0, sizeof *exchange->values * route->field_count);
         return ERR_NONE;
     }
-    if (!media_type_is(exchange->request.content_type, merge ? merge_type : json_type)) {
+    coded = is_coded(exchange->request.content_encoding);
+    if (coded || !media_type_is(exchange->request.content_type, merge ? merge_type : json_type)) {
         exchange->reply.accept_patch = merge ? merge_type : NULL;
         exchange->reply.accept_post = merge ? NULL : json_type;
+        exchange->reply.accept_encoding = coded ? "identity" : NULL;
         return ERR_UNSUPPORTED_MEDIA_TYPE;
     }
     json = json_parse(exchange->arena, body->bytes, body->length, &exchange->detail);

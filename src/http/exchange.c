@@ -46,8 +46,10 @@ static enum err match_route(struct exchange *exchange)
         return ERR_NOT_FOUND;
     if (match.route == NULL) {
         exchange->reply.allow = arena_string(exchange->arena, match.allow);
-        if (request->method == METHOD_OPTIONS)
+        if (request->method == METHOD_OPTIONS) {
+            exchange->reply.accept_patch = match.merges ? "application/merge-patch+json" : NULL;
             return ERR_NONE;
+        }
         return request->method == METHOD_UNKNOWN ? ERR_NOT_IMPLEMENTED : ERR_METHOD_NOT_ALLOWED;
     }
     exchange->route = match.route;
@@ -134,13 +136,17 @@ static enum err ask(struct exchange *exchange)
 
 /* --- answer --- */
 
+/* Of what is read (RFC 9110 section 13.2.2); what changes something has them in its statement. */
 static void apply_preconditions(struct exchange *exchange)
 {
+    const struct request *request = &exchange->request;
     struct reply *reply = &exchange->reply;
 
-    if (reply->status != 200 || reply->version == 0 || exchange->request.method > METHOD_HEAD)
+    if (reply->status != 200 || reply->version == 0 || request->method > METHOD_HEAD)
         return;
-    if (precondition_unchanged(exchange->request.if_none_match, reply->version))
+    if (!precondition_matches(request->if_match, reply->version))
+        reply_problem(reply, request, ERR_PRECONDITION_FAILED, NULL, NULL);
+    else if (precondition_unchanged(request->if_none_match, reply->version))
         reply->status = 304;
 }
 

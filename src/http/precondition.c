@@ -30,21 +30,55 @@ static bool next_tag(const char **list, int32_t *version, bool *weak)
     return true;
 }
 
-void precondition_bind(struct query *query, const char *if_match)
+static bool is_any(const char *list)
 {
-    int32_t versions[ENTITY_TAGS_MAX];
+    return strcmp(list, "*") == 0;
+}
+
+/*
+ * The versions that a list names, up to `most`; weak tags count only where they may. A tag has two
+ * quotes at least.
+ */
+static void bind_versions(struct query *query, const char *list, size_t most, bool weak_too)
+{
+    int32_t *versions = arena_alloc(query->arena, (strlen(list) / 2 + 1) * sizeof *versions);
     size_t count = 0;
     int32_t version;
     bool weak;
 
-    if (if_match == NULL || strcmp(if_match, "*") == 0) {
-        query_null(query);
-        return;
-    }
-    while (count < ENTITY_TAGS_MAX && next_tag(&if_match, &version, &weak))
-        if (version > 0 && !weak)
+    while (count < most && next_tag(&list, &version, &weak))
+        if (version > 0 && (!weak || weak_too))
             versions[count++] = version;
     query_int4_array(query, versions, count);
+}
+
+void precondition_bind(struct query *query, const char *if_match, const char *if_none_match)
+{
+    bool nothing = if_none_match != NULL && is_any(if_none_match);
+
+    if (nothing)
+        query_int4_array(query, NULL, 0);
+    else if (if_match == NULL || is_any(if_match))
+        query_null(query);
+    else
+        bind_versions(query, if_match, ENTITY_TAGS_MAX, false);
+    if (nothing || if_none_match == NULL)
+        query_null(query);
+    else
+        bind_versions(query, if_none_match, SIZE_MAX, true);
+}
+
+bool precondition_matches(const char *if_match, int32_t version)
+{
+    int32_t tag;
+    bool weak;
+
+    if (if_match == NULL || is_any(if_match))
+        return true;
+    while (next_tag(&if_match, &tag, &weak))
+        if (tag == version && !weak)
+            return true;
+    return false;
 }
 
 bool precondition_unchanged(const char *if_none_match, int32_t version)
@@ -54,7 +88,7 @@ bool precondition_unchanged(const char *if_none_match, int32_t version)
 
     if (if_none_match == NULL)
         return false;
-    if (strcmp(if_none_match, "*") == 0)
+    if (is_any(if_none_match))
         return true;
     while (next_tag(&if_none_match, &tag, &weak))
         if (tag == version)

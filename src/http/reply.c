@@ -66,6 +66,7 @@ void reply_problem(struct reply *reply, const struct request *request, enum err 
     reply_init(reply, arena);
     reply->accept_post = media ? before.accept_post : NULL;
     reply->accept_patch = media ? before.accept_patch : NULL;
+    reply->accept_encoding = media ? before.accept_encoding : NULL;
     reply->allow = err == ERR_METHOD_NOT_ALLOWED ? before.allow : NULL;
     reply->rate_limit_policy = before.rate_limit_policy;
     reply->rate_limit = before.rate_limit;
@@ -153,6 +154,7 @@ void reply_head(const struct reply *reply, struct buf *head)
     put_header(head, "Allow", reply->allow);
     put_header(head, "Accept", reply->accept_post);
     put_header(head, "Accept-Patch", reply->accept_patch);
+    put_header(head, "Accept-Encoding", reply->accept_encoding);
     put_header(head, "WWW-Authenticate", reply->challenge);
     put_header(head, "Preference-Applied", reply->preference_applied);
     put_header(head, "Cache-Control", reply->cache_control);

@@ -20,7 +20,8 @@ struct reply {
     const char *allow;
     const char *accept_post; /* Accept or Accept-Patch on 415 */
     const char *accept_patch;
-    const char *challenge; /* WWW-Authenticate of a 401; NULL: the usual one */
+    const char *accept_encoding; /* the same, when the coding of the body is not known */
+    const char *challenge;       /* WWW-Authenticate of a 401; NULL: the usual one */
     const char *preference_applied;
     const char *cache_control; /* NULL: the web server says no-store */
     const char *vary;

@@ -133,6 +133,7 @@ enum err request_read(struct request *request, const struct fastcgi *fastcgi, st
     request->method = method == NULL ? METHOD_UNKNOWN : method_parse(method);
     request->address = take_address(param(fastcgi, arena, "REMOTE_ADDR"));
     request->content_type = param(fastcgi, arena, "CONTENT_TYPE");
+    request->content_encoding = param(fastcgi, arena, "HTTP_CONTENT_ENCODING");
     request->authorization = param(fastcgi, arena, "HTTP_AUTHORIZATION");
     request->accept = param(fastcgi, arena, "HTTP_ACCEPT");
     request->if_match = param(fastcgi, arena, "HTTP_IF_MATCH");

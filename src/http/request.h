@@ -24,6 +24,7 @@ struct request {
     char trace_id[TRACE_ID_SIZE]; /* of that, or else the id */
     const char *address;          /* NULL: not an Internet address */
     const char *content_type;
+    const char *content_encoding;
     const char *authorization;
     const char *accept;
     const char *if_match;

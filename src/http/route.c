@@ -68,6 +68,7 @@ void route_find(const struct route_table *table, unsigned pools, enum method met
             continue;
         memcpy(match->id, id, sizeof id);
         allow(match->allow, methods[route->method]);
+        match->merges = match->merges || route->body == BODY_MERGE;
         if (route->method == METHOD_GET)
             allow(match->allow, "HEAD");
         if (route->method == wanted)

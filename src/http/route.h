@@ -79,6 +79,7 @@ enum { ROUTE_LIST_MAX = 100, ROUTE_ALLOW_SIZE = 64, ROUTE_NAME_SIZE = 96 };
 struct route_match {
     const struct route *route;    /* NULL: none */
     char id[40];                  /* the text that stood for {id}, lower or upper case; "" */
+    bool merges;                  /* PATCH is one of them, with a merge patch */
     char allow[ROUTE_ALLOW_SIZE]; /* the methods of this path; "" when the path is not known */
 };
 

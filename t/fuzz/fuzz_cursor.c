@@ -45,26 +45,29 @@ static void check_cursors(struct arena *arena, const char *text, size_t length)
     }
 }
 
-static void check_tags(struct arena *arena, const char *text)
+/* What is bound of If-Match or of If-None-Match is what the comparison of a reader says. */
+static void check_tags(struct arena *arena, const char *text, bool none)
 {
     struct query query;
     const uint8_t *value;
+    int which = none ? 3 : 2;
 
     query_init(&query, arena, STATEMENT_PET_DELETE);
     query_null(&query);
     query_null(&query);
-    precondition_bind(&query, text);
-    value = (const uint8_t *)query.values[2];
+    precondition_bind(&query, none ? NULL : text, none ? text : NULL);
+    value = (const uint8_t *)query.values[which];
     if (value == NULL) {
         must(strcmp(text, "*") == 0);
         return;
     }
-    for (int at = 20; at < query.lengths[2]; at += 8) {
+    for (int at = 20; at < query.lengths[which]; at += 8) {
         int32_t version =
             value[at + 4] << 24 | value[at + 5] << 16 | value[at + 6] << 8 | value[at + 7];
 
         /* A strong tag matches weakly too. */
         must(version > 0 && precondition_unchanged(text, version));
+        must(none || precondition_matches(text, version));
     }
 }
 
@@ -77,7 +80,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     text[size] = '\0';
     check_cursors(arena, text, size);
-    check_tags(arena, text);
+    check_tags(arena, text, false);
+    check_tags(arena, text, true);
     quality = accept_quality(text, "application/json");
     must(quality >= 0 && quality <= 1000);
     if (media_type_is(text, "application/json"))

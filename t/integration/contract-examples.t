@@ -67,12 +67,14 @@ my $tokens  = carry_out('login', example => 'ann')->json;
 my $ann     = $nobody->with_token($tokens->{access_token});
 carry_out('getMe', as => $ann);
 carry_out('getMe', as => $ann, parameters => ['If-None-Match'], status => 304);
+carry_out('getMe', as => $ann, parameters => ['If-Match']);
 carry_out('getKeys');
 {
     # The entity tag of the keys is of their contents; the example stands for whatever was read before.
     my $etag = $nobody->get('/.well-known/jwks.json')->etag;
     is $nobody->get('/.well-known/jwks.json', if_none_match => $etag)->status, 304, 'getKeys If-None-Match: 304';
-    $carried_out{'getKeys parameter If-None-Match'} = 1;
+    is $nobody->get('/.well-known/jwks.json', if_match => $etag)->status, 200, 'getKeys If-Match: 200';
+    $carried_out{"getKeys parameter $_"} = 1 for qw(If-Match If-None-Match);
 }
 
 # --- pets -----------------------------------------------------------------------------------------------
@@ -88,6 +90,9 @@ is_deeply carry_out('listPets', as => $ann, parameters => [qw(sort fields count 
 carry_out('listPets', as => $ann, parameters => ['microchip']);
 carry_out('getPet', as => $ann, id => $dog->{id});
 carry_out('getPet', as => $ann, id => $dog->{id}, parameters => ['If-None-Match'], status => 304);
+carry_out('getPet', as => $ann, id => $dog->{id}, parameters => ['If-Match']);
+carry_out($_->[0], as => $ann, id => $dog->{id}, example => $_->[1], parameters => ['If-None-Match'], status => 412)
+    for ['replacePet', 'dog'], ['updatePet', 'weight'], ['deletePet', undef];
 carry_out('replacePet', as => $ann, id => $dog->{id}, example => 'dog', parameters => ['If-Match']);
 carry_out('updatePet', as => $ann, id => $dog->{id}, example => 'weight');
 carry_out('updatePet', as => $ann, id => $dog->{id}, example => 'reset');
@@ -159,6 +164,8 @@ carry_out('logout', as => $ann);
 carry_out('listUsers', as => $admin, parameters => ['limit']);
 carry_out('getUser', as => $admin, id => $account->{id});
 carry_out('getUser', as => $admin, id => $account->{id}, parameters => ['If-None-Match'], status => 304);
+carry_out('getUser', as => $admin, id => $account->{id}, parameters => ['If-Match']);
+carry_out('updateUser', as => $admin, id => $account->{id}, example => 'disable', parameters => ['If-None-Match'], status => 412);
 carry_out('revokeUser', as => $admin, id => $account->{id}, example => 'lost');
 carry_out('createResetLink', as => $admin, id => $account->{id}, example => 'forgotten');
 carry_out('updateUser', as => $admin, id => $account->{id}, example => 'disable', parameters => ['If-Match']);

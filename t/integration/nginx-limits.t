@@ -36,10 +36,15 @@ subtest rates => sub {
     problem_ok($nginx->plain(GET => '/v1/pets?x', headers => [$one]), 429, 'rate_limited', 'a problem',
         tls => 0, instance => '/v1/pets');
     problem_ok($nginx->plain(HEAD => '/v1/pets', headers => [$one]), 429, 'rate_limited', 'as HEAD', tls => 0, head => 1);
+    my $told = sub ($method, $path, $who) { my $headers = $nginx->plain($method => $path, headers => [$who])->{headers}; return join ' ', map { ($headers->{$_} // ['-'])->@* } qw(ratelimit-policy ratelimit retry-after) };
+    is $told->(GET => '/v1/pets', $one), '"address";q=7;w=420 "address";r=0;t=5 5', 'how many fit in, and when there is room';
+    is $told->(GET => '/v1/pets', somebody), '- - -', 'nobody else is told';
     is statuses(1, GET => '/v1/auth/x', $one), 429, 'the auth routes count as requests too';
     is statuses(1, GET => '/v1/me',     $one), 429, 'and so does the account';
 
     is statuses(5, POST => '/v1/auth/login', $two), '200 200 200 429 429', 'auth: one and a burst of two';
+    is $told->(POST => '/v1/auth/login', $two), '"sign-in";q=2;w=120 "sign-in";r=0;t=5 5', 'the tighter limit';
+    is $told->(PUT => '/v1/me/password', $two), '"sign-in";q=2;w=120 "sign-in";r=0;t=5 5', 'wherever it is';
     is statuses(2, POST => '/v1/auth/register', $two), '429 429', 'together, not each route';
     is statuses(1, $_->@*, $two), '429', "and so is $_->[0] $_->[1]"
         for [PUT => '/v1/me/password'], [POST => '/v1/me/second-factor'], [POST => '/v1/me/second-factor/confirm'], [POST => '/v1/me/recovery-codes'];

@@ -35,13 +35,17 @@ my $all = join '', map { read_file($_) } glob "$scratch/usual/*.conf";
 unlike $all =~ s/^\s*#.*$//mgr, qr/@[A-Z_]+@/, 'no placeholder is left';
 like $all, qr/server unix:\Q$default{API_SOCKET}\E /, 'the default socket';
 
-my @other = map { "$_=/other/$_&|x" } sort keys %default;
+# Of rates and bursts a time is computed; the others can be anything.
+my %other = ((map { $_ => "/other/$_&|x" } keys %default), LIMIT_RATE => '7r/m', LIMIT_BURST => 77, AUTH_RATE => '8r/s', AUTH_BURST => 85);
+my @other = map { "$_=$other{$_}" } sort keys %other;
 ($status, $said) = render("$scratch/other", @other);
 is "$status$said", '0', 'every setting can be set';
 my $text = join '', map { read_file($_) } glob "$scratch/other/*.conf";
-like $text, qr{\Q/other/$_&|x\E}, "$_ is used, as it was given" for sort keys %default;
+like $text, qr{\Q$other{$_}\E}, "$_ is used, as it was given" for sort keys %default;
+like $text, qr/"address";q=77;w=660\b/, 'so long until a burst is forgotten';
+like $text, qr/"sign-in";q=85;w=11\b/, 'also where that is no whole second';
 
-for my $wrong ('NOPE=1', 'api_socket=/x', 'API_SOCKET=', 'SERVER_NAME=a; evil on', "SERVER_NAME=a\nb", 'SERVER_NAME={', 'MAX_BODY="1', '=x', 'API_SOCKET.*=x') {
+for my $wrong ('NOPE=1', 'api_socket=/x', 'API_SOCKET=', 'SERVER_NAME=a; evil on', "SERVER_NAME=a\nb", 'SERVER_NAME={', 'MAX_BODY="1', '=x', 'API_SOCKET.*=x', 'LIMIT_RATE=fast', 'LIMIT_RATE=1r/h', 'AUTH_RATE=0r/s', 'LIMIT_RATE=r/s', 'AUTH_BURST=many') {
     ($status, $said) = render("$scratch/wrong", $wrong);
     isnt $status, 0, 'refused: ' . ($wrong =~ s/\n/\\n/r);
     like $said, qr/\Arender: /, 'and says why';

@@ -173,8 +173,9 @@ END_TEST
 
 /* --- entity tags --- */
 
-/* The versions that If-Match binds, as text: "null", "", "1 2". */
-static const char *match_versions(const char *if_match)
+/* The versions that are bound as the second (If-Match) or third (If-None-Match) parameter, as text:
+ * "null", "", "1 2". */
+static const char *bound_versions(const char *if_match, const char *if_none_match, int which)
 {
     struct query query;
     struct buf text;
@@ -184,17 +185,70 @@ static const char *match_versions(const char *if_match)
     query_init(&query, arena, STATEMENT_PET_DELETE);
     query_uuid(&query, NULL);
     query_uuid(&query, NULL);
-    precondition_bind(&query, if_match);
-    if (query.values[2] == NULL)
+    precondition_bind(&query, if_match, if_none_match);
+    if (query.values[which] == NULL)
         return "null";
-    value = (const uint8_t *)query.values[2];
-    for (int at = 20; at < query.lengths[2]; at += 8) {
+    value = (const uint8_t *)query.values[which];
+    for (int at = 20; at < query.lengths[which]; at += 8) {
         ck_assert_mem_eq(value + at, "\0\0\0\4", 4);
         buf_printf(&text, "%s%d", text.length > 0 ? " " : "",
             value[at + 4] << 24 | value[at + 5] << 16 | value[at + 6] << 8 | value[at + 7]);
     }
     return text.data;
 }
+
+static const char *match_versions(const char *if_match)
+{
+    return bound_versions(if_match, NULL, 2);
+}
+
+START_TEST(binds_if_none_match)
+{
+    static const struct {
+        const char *if_match, *if_none_match, *wanted, *unwanted;
+    } cases[] = {
+        {NULL, NULL, "null", "null"},
+        {NULL, "*", "", "null"},
+        {"*", "*", "", "null"},
+        {"\"1\"", "*", "", "null"},
+        {NULL, "\"1\"", "null", "1"},
+        {NULL, "W/\"1\", \"2\"", "null", "1 2"},
+        {"\"1\", W/\"3\"", "\"2\"", "1", "2"},
+        {NULL, "x", "null", ""},
+        {NULL, "", "null", ""},
+    };
+    char many[3000] = "";
+    const char *bound;
+
+    for (size_t i = 0; i < countof(cases); i++) {
+        ck_assert_str_eq(
+            bound_versions(cases[i].if_match, cases[i].if_none_match, 2), cases[i].wanted);
+        ck_assert_str_eq(
+            bound_versions(cases[i].if_match, cases[i].if_none_match, 3), cases[i].unwanted);
+    }
+    /* However many there are: the last one counts, too. */
+    for (int i = 1; i <= 500; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "\"%d\"", i % 1000);
+    bound = bound_versions(NULL, many, 3);
+    ck_assert_uint_gt(strlen(bound), 4);
+    ck_assert_str_eq(bound + strlen(bound) - 4, " 500");
+}
+END_TEST
+
+START_TEST(compares_if_match)
+{
+    static const struct {
+        const char *header;
+        bool matches;
+    } cases[] = {{NULL, true}, {"*", true}, {"\"2\"", true}, {"\"1\", \"2\"", true},
+        {"W/\"2\"", false}, {"W/\"2\", \"2\"", true}, {"\"1\"", false}, {"2", false}, {"", false},
+        {"\"02\"", false}};
+
+    for (size_t i = 0; i < countof(cases); i++)
+        ck_assert_msg(
+            precondition_matches(cases[i].header, 2) == cases[i].matches, "%s", cases[i].header);
+}
+END_TEST
 
 START_TEST(binds_if_match)
 {
@@ -436,6 +490,8 @@ int main(void)
     tcase_add_test(tests, cursors_of_every_wrong_length);
     tcase_add_test(tests, cursors_have_versions_of_pets);
     tcase_add_test(tests, binds_if_match);
+    tcase_add_test(tests, binds_if_none_match);
+    tcase_add_test(tests, compares_if_match);
     tcase_add_test(tests, compares_if_none_match);
     tcase_add_test(tests, renders_heads);
     tcase_add_test(tests, renders_problems);
