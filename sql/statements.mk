@@ -56,6 +56,15 @@ STATEMENTS = \
 	sql/statements/pet_list_newest.sql \
 	sql/statements/pet_search.sql \
 	sql/statements/pet_update.sql \
+	sql/statements/prune_api_keys.sql \
+	sql/statements/prune_known_networks.sql \
+	sql/statements/prune_login_challenges.sql \
+	sql/statements/prune_mail.sql \
+	sql/statements/prune_registrations.sql \
+	sql/statements/prune_reset_links.sql \
+	sql/statements/prune_second_factors.sql \
+	sql/statements/prune_sessions.sql \
+	sql/statements/prune_throttle.sql \
 	sql/statements/ready.sql \
 	sql/statements/recovery_codes_renew.sql \
 	sql/statements/reset_confirm.sql \

@@ -13,7 +13,7 @@
 struct config {
     const char *path; /* the file it was read from */
     struct {
-        const char *name; /* "api", "auth"; "ops" and "mail" for tools only */
+        const char *name; /* "api", "auth"; "ops", "mail" and "prune" for tools only */
         int workers;      /* already resolved: never 0 */
         const char *listen;
         int listen_mode;
@@ -120,6 +120,12 @@ struct config {
         int restore_days;
         int transfer_days;
     } pets;
+    struct {
+        int mail_days;
+        int session_days;
+        int api_key_days;
+        int batch_rows;
+    } retention;
     struct {
         int max_body_bytes;
         const char *cursor_key_file;

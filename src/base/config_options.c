@@ -15,7 +15,7 @@ enum {
     RESTART = false
 };
 
-static const char *const pool_words[] = {"api", "auth", "ops", "mail", NULL};
+static const char *const pool_words[] = {"api", "auth", "ops", "mail", "prune", NULL};
 static const char *const sslmode_words[] = {"disable", "require", "verify-ca", "verify-full", NULL};
 /* In the order of enum log_level. */
 static const char *const level_words[] = {"debug", "info", "warning", "error", NULL};
@@ -23,7 +23,7 @@ static const char *const level_words[] = {"debug", "info", "warning", "error", N
 /* clang-format off */
 const struct config_option config_options[] = {
 {"pool", "name", CONFIG_WORD, AT(pool.name), "", 1, 0, "", pool_words, RESTART,
-    "which pool this is: api serves pets, auth accounts; ops and mail are for the tools"},
+    "which pool this is: api serves pets, auth accounts; the others are for the tools"},
 {"pool", "workers", CONFIG_INT, AT(pool.workers), "0", 0, 256, "processes", NULL, RELOAD,
     "worker processes; 0: one for each processor this process may use"},
 {"pool", "listen", CONFIG_LISTEN, AT(pool.listen), "", 0, SOCKET_MAX, "", NULL, RESTART,
@@ -208,6 +208,15 @@ const struct config_option config_options[] = {
     "for so long a deleted pet can be restored; then it goes for good"},
 {"pets", "transfer_days", CONFIG_INT, AT(pets.transfer_days), "7", 1, 90, "days", NULL, RELOAD,
     "for so long the offer of a pet to another owner stands"},
+
+{"retention", "mail_days", CONFIG_INT, AT(retention.mail_days), "30", 0, 36500, "days", NULL, RELOAD,
+    "how long it is known that a message was sent, or given up"},
+{"retention", "session_days", CONFIG_INT, AT(retention.session_days), "90", 0, 36500, "days", NULL, RELOAD,
+    "how long a session is kept after its end"},
+{"retention", "api_key_days", CONFIG_INT, AT(retention.api_key_days), "365", 0, 36500, "days", NULL, RELOAD,
+    "how long an API key is kept after its end"},
+{"retention", "batch_rows", CONFIG_INT, AT(retention.batch_rows), "1000", 1, 100000, "rows", NULL, RELOAD,
+    "how many rows are deleted in one transaction"},
 
 {"http", "max_body_bytes", CONFIG_INT, AT(http.max_body_bytes), "65536", 1024, 16777216, "bytes", NULL, RELOAD,
     "a larger body is answered with 413"},

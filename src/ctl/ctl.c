@@ -127,8 +127,8 @@ static unsigned pool_of(const struct config *config)
     static const struct {
         const char *name;
         unsigned pool;
-    } pools[] = {
-        {"ops", STATEMENT_POOL_OPS}, {"auth", STATEMENT_POOL_AUTH}, {"mail", STATEMENT_POOL_MAIL}};
+    } pools[] = {{"ops", STATEMENT_POOL_OPS}, {"auth", STATEMENT_POOL_AUTH},
+        {"mail", STATEMENT_POOL_MAIL}, {"prune", STATEMENT_POOL_PRUNE}};
 
     for (size_t i = 0; i < countof(pools); i++)
         if (strcmp(pools[i].name, config->pool.name) == 0)
@@ -177,6 +177,11 @@ enum ctl_exit ctl_connect(struct ctl *ctl)
 enum ctl_exit ctl_connect_mail(struct ctl *ctl)
 {
     return converse(ctl, STATEMENT_POOL_MAIL, "mail");
+}
+
+enum ctl_exit ctl_connect_prune(struct ctl *ctl)
+{
+    return converse(ctl, STATEMENT_POOL_PRUNE, "prune");
 }
 
 enum ctl_exit ctl_connect_audit(struct ctl *ctl)

@@ -72,6 +72,8 @@ enum ctl_exit ctl_configure(struct ctl *ctl);
 enum ctl_exit ctl_connect(struct ctl *ctl);
 /* The same for the sender of mail, whose configuration is that of pool mail. */
 enum ctl_exit ctl_connect_mail(struct ctl *ctl);
+/* The same for the job that deletes what is over: pool prune. */
+enum ctl_exit ctl_connect_prune(struct ctl *ctl);
 /* The same for who only has something to record: the configuration of pool auth will do, too. */
 enum ctl_exit ctl_connect_audit(struct ctl *ctl);
 

@@ -8,6 +8,7 @@ petsctl_SOURCES += \
 	src/ctl/keyring.c src/ctl/keyring.h \
 	src/ctl/mail.c src/ctl/mail.h \
 	src/ctl/output.c src/ctl/output.h \
+	src/ctl/prune.c src/ctl/prune.h \
 	src/ctl/secret.c src/ctl/secret.h \
 	src/ctl/session.c src/ctl/session.h \
 	src/ctl/terminal.c src/ctl/terminal.h \

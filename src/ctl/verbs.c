@@ -8,6 +8,7 @@
 #include "ctl/help.h"
 #include "ctl/key.h"
 #include "ctl/mail.h"
+#include "ctl/prune.h"
 #include "ctl/secret.h"
 #include "ctl/session.h"
 #include "ctl/user.h"
@@ -55,6 +56,8 @@ const struct verb verbs_list[] = {
     {"secret", "new", {"FILE"}, 1, TAKES(REASON), 0, false, secret_new, "make a key of the server"},
     {"mail", "send", {NULL}, 0, TAKES(JSON), 0, true, mail_send,
         "hand over what is waiting in the outbox, once; for a timer"},
+    {"database", "prune", {NULL}, 0, TAKES(REASON) | TAKES(JSON), 0, true, prune_run,
+        "delete what is over and was kept long enough, and say how much; for a timer"},
 };
 const size_t verbs_count = countof(verbs_list);
 

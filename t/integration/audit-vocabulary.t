@@ -415,6 +415,7 @@ $keys->{token}{signing_key_file} = test_dir() . '/secrets/private/signing.pem';
 my $keyring = Pets::Pool->new(name => 'auth', dir => test_dir() . '/secrets', config => $keys);
 my $private = test_dir() . '/secrets/private';
 my $ops     = $service->ops_config;
+my $prune   = $service->prune_config;
 my $mail    = do { $service->mail; test_dir() . '/mail.ini' };
 
 sub ctl ($file, @arguments) {
@@ -499,6 +500,13 @@ my %verbs = (
     },
     'pepper new' => $secret->('pepper'),
     'secret new' => $secret->('secret'),
+    'database prune' => {
+        # What else is over by now has gone before.
+        good => [['a session', 0, sub { ctl($prune, 'database', 'prune', @why) }, sub { success('sensitive_delete', 'operator', session => undef, gone => 1, days => 90) },
+            sub { ctl($prune, 'database', 'prune', @why); $root->do(q{update pets.session set created_at = now() - interval '93 days', expires_at = now() - interval '91 days' where id = ?}, undef, user()->session_id) }],
+                 ['nothing', 0, sub { ctl($prune, 'database', 'prune', @why) }, none('nothing was deleted')]],
+        bad  => none('a batch that fails has deleted nothing'),
+    },
     'mail send'  => { good => [['a pass', 0, sub { ctl($mail, 'mail', 'send') }, none('it hands over what was recorded when it was asked for')]], bad => none('what cannot be handed over is in its own log: mail_delayed, mail_failed') },
 );
 
@@ -565,7 +573,7 @@ subtest 'too many, and without mail' => sub {
 
 # What goes by itself.
 subtest 'a deleted pet whose time is over' => sub {
-    my $prune = sub { bless { status => 0, out => call($service->database->dbh('pets_ops'), 'pet_prune', most => 100)->[0]{gone}, err => '' }, 'Outcome' };
+    my $prune = sub { bless { status => 0, out => call($service->database->dbh('pets_prune'), 'pet_prune', most => 100)->[0]{gone}, err => '' }, 'Outcome' };
     try_case(['none', 0, $prune, none('no time is over')]);
     try_case(['one', 0, $prune, sub ($, $pet) { success('pet_purged', undef, pet => $pet->{id}) },
         sub { my $pet = deleted(); $root->do(q{update pets.deleted_pet set gone_at = now(), deleted_at = now() - interval '30 days' where id = ?}, undef, $pet->{id}); $pet }]);

@@ -11,7 +11,7 @@ use Test::More;
 use constant { MOST => 3, DRAIN_S => 3600 };
 
 my $service = Pets::Service->new(mail => 1, config => { auth => {
-    pool     => { workers => 2 },
+    pool     => { workers => 2, request_timeout_ms => 60_000, kill_timeout_ms => 120_000 },
     database => { connections => 8 },
     password => { hash_queue => 64 },
     throttle => { mailbox_burst => MOST, mailbox_drain_s => DRAIN_S },

@@ -132,14 +132,14 @@ subtest 'a day later' => sub {
     is post($ann, $key)->code, 'idempotency_key_reused', 'and the former request is not known any more';
 
     my $count = sub { $super->selectrow_array('select count(*) from pets.idempotency_key') };
-    my $ops   = $service->database->dbh('pets_ops');
+    my $prune = $service->database->dbh('pets_prune');
     my $all   = $count->();
-    is call($ops, 'idempotency_prune', most => 100)->[0]{gone}, 0, 'nothing is removed yet';
+    is call($prune, 'idempotency_prune', most => 100)->[0]{gone}, 0, 'nothing is removed yet';
     $super->do(q{update pets.idempotency_key set created_at = now() - case when account_id = $1 then interval '24 hours 59 minutes' else interval '25 hours' end}, undef, $ben->id);
     my $kept = keys_of($ben);
     cmp_ok $kept, '>', 0, 'some are kept for another minute';
-    is call($ops, 'idempotency_prune', most => 3)->[0]{gone}, 3, 'three are removed';
-    is call($ops, 'idempotency_prune', most => 100)->[0]{gone}, $all - $kept - 3, 'then the others';
+    is call($prune, 'idempotency_prune', most => 3)->[0]{gone}, 3, 'three are removed';
+    is call($prune, 'idempotency_prune', most => 100)->[0]{gone}, $all - $kept - 3, 'then the others';
     is $count->(), $kept, 'and those whose day and hour are not over stay';
 };
 

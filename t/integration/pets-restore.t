@@ -6,7 +6,7 @@ use Test::More;
 
 my $service = Pets::Service->new->start;
 my $super   = $service->database->dbh;
-my $ops     = $service->database->dbh('pets_ops');
+my $prune   = $service->database->dbh('pets_prune');
 my $ann     = $service->user;
 my $ben     = $service->user;
 my $number  = 0;
@@ -114,11 +114,11 @@ subtest 'for good' => sub {
     my ($kept, $over) = (deleted(), deleted());
     my $days = sub ($days) { $super->do(q{update pets.deleted_pet set gone_at = gone_at - make_interval(days => $1), deleted_at = deleted_at - make_interval(days => $1) where id = $2}, undef, $days, $over->{id}) };
     $days->(29);
-    is call($ops, 'pet_prune', most => 100)->[0]{gone}, 0, 'after 29 days nothing goes';
+    is call($prune, 'pet_prune', most => 100)->[0]{gone}, 0, 'after 29 days nothing goes';
     $days->(1);
     is restore($ann, $over->{id})->status, 404, 'after 30 days it is too late';
     is $ann->get("/v1/pets/$over->{id}/history")->status, 200, 'its history can still be read';
-    is call($ops, 'pet_prune', most => 100)->[0]{gone}, 1, 'and it goes for good';
+    is call($prune, 'pet_prune', most => 100)->[0]{gone}, 1, 'and it goes for good';
     is $ann->get("/v1/pets/$over->{id}/history")->status, 404, 'with its history';
     is $super->selectrow_array('select count(*) from pets.pet_history where pet_id = $1', undef, $over->{id}), 0, 'of which nothing is left';
     is restore($ann, $over->{id})->status, 404, 'it is not there any more';
@@ -129,7 +129,7 @@ subtest 'for good' => sub {
     $service->api->reload(gone => 1);
     is $ann->delete("/v1/pets/$pet->{id}")->status, 204, 'with no days to restore it';
     is restore($ann, $pet->{id})->status, 404, 'it is too late at once';
-    is call($ops, 'pet_prune', most => 100)->[0]{gone}, 1, 'and the next job removes it';
+    is call($prune, 'pet_prune', most => 100)->[0]{gone}, 1, 'and the next job removes it';
 };
 
 done_testing;

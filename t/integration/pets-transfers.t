@@ -230,14 +230,14 @@ subtest 'not too many' => sub {
 };
 
 subtest 'removed in the end' => sub {
-    my $ops   = $service->database->dbh('pets_ops');
+    my $prune = $service->database->dbh('pets_prune');
     my $count = sub { $super->selectrow_array('select count(*) from pets.transfer') };
     my $all   = $count->();
-    is call($ops, 'transfer_prune', most => 1000)->[0]{gone}, 0, 'nothing is old enough';
+    is call($prune, 'transfer_prune', most => 1000)->[0]{gone}, 0, 'nothing is old enough';
     $super->do(q{update pets.transfer set created_at = created_at - interval '60 days', expires_at = now() - interval '30 days' where from_id = $1}, undef, $ann->id);
     my $old = $super->selectrow_array('select count(*) from pets.transfer where from_id = $1', undef, $ann->id);
-    is call($ops, 'transfer_prune', most => 2)->[0]{gone}, 2, 'two go';
-    is call($ops, 'transfer_prune', most => 1000)->[0]{gone}, $old - 2, 'then the others';
+    is call($prune, 'transfer_prune', most => 2)->[0]{gone}, 2, 'two go';
+    is call($prune, 'transfer_prune', most => 1000)->[0]{gone}, $old - 2, 'then the others';
     is $count->(), $all - $old, 'those that are not old stay';
 };
 

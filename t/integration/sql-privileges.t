@@ -17,7 +17,7 @@ my $pg     = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 my $found = $pg->psql(<<~'END');
     set search_path = pg_catalog;
     create temporary view who as
-      select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_search', 'public']) as who;
+      select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune', 'pets_search', 'public']) as who;
     create temporary view relation as
       select oid, relname, relkind from pg_class
       where relnamespace = 'pets'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S');
@@ -54,7 +54,7 @@ my $found = $pg->psql(<<~'END');
     from who, relation, unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) privilege
     where relkind <> 'S' and has_table_privilege(who, oid, privilege) group by relname, who order by 1;
     select format('table %s %s: %s (%s)', relname, who, privilege, string_agg(attname, ' ' order by attnum))
-    from who, relation join pg_attribute on attrelid = oid and attnum > 0 and not attisdropped,
+    from who, relation join pg_attribute on attrelid = oid and not attisdropped,
          unnest(array['select', 'insert', 'update', 'references']) privilege
     where relkind <> 'S' and has_column_privilege(who, oid, attnum, privilege)
     group by relname, who, privilege order by 1;
@@ -96,8 +96,10 @@ unlike $found, qr/^table (?:account|credential|session) pets_api/m,       'the a
 unlike $found, qr/^table pet\w* pets_(?:auth|ops)/m,                      'the others have nothing on pets';
 unlike $found, qr/^table credential pets_ops: (?!insert)/m,               'only the auth pool reads credentials';
 unlike $found, qr/^(?:table (?!mail_outbox)\S+|function \S+) pets_mail:/m,              'the sender of mail knows the outbox alone';
+unlike $found, qr/^table (?!audit_event|throttle)\S+ pets_prune: (?:insert|select \((?!(?:ctid |\w*id |token_hash )*(?:(?:created|expires|revoked|sent|failed|confirmed)_at|last_seen)\b))/m, 'the job sees when a row has ended';
+unlike $found, qr/^policy \S+ prune_(?:delete|lock): .*\n +using: true/m,  'and deletes by a condition';
 unlike $found, qr/^table audit_event \S+ (?!insert)/m,                    'the record can only be added to';
-unlike $found, qr/^table (?:totp|recovery_code|login_challenge) pets_(?!auth|ops)/m, 'only the auth pool and the operator have to do with second factors';
+unlike $found, qr/^table (?:totp|recovery_code|login_challenge) pets_(?!auth|ops|prune)/m, 'only the auth pool and the operator have to do with second factors';
 unlike $found, qr/^table (?:recovery_code|login_challenge) pets_ops|^table totp pets_ops: (?:insert|.*\bsecret\b)/m, 'and the operator takes them away, no more';
 unlike $found, qr/^table account pets_auth: insert \([^)]*\b(?:role|state)\b/m, 'the auth pool cannot choose the role or state of a new account';
 like $found, qr/^policy account auth_update: permissive update to pets_auth\n +using: \(\( SELECT current_setting\('pets\.role'::text, true\) AS current_setting\) = 'ADMIN'::text\)$/m, 'and changes them for an administrator alone';

@@ -10,7 +10,7 @@ use Pets::Sql qw(call as enter person uuid7);
 my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 my $super = $pg->dbh;
 my ($ann, $ben, $ada) = (person($pg, 'ann@example.org'), person($pg, 'ben@example.org'), person($pg, 'ada@example.org', 'ADMIN'));
-my ($api, $auth, $ops) = map { $pg->dbh($_) } qw(pets_api pets_auth pets_ops);
+my ($api, $auth, $ops, $prune) = map { $pg->dbh($_) } qw(pets_api pets_auth pets_ops pets_prune);
 
 my %pet;    # of ann and ben, two each
 for my $owner ($ann, $ben) {
@@ -155,16 +155,16 @@ subtest 'answers that are stored under a key' => sub {
     }
     is_deeply as($api, $ada, sub ($dbh) { column($dbh, $read) }), [], 'an ADMIN sees none but his own';
     is_deeply column($api, $read), [],                         'without an identity none is seen';
-    is try($_->[0], $_->[1], $read), '42501', "and not by $_->[2]" for [$auth, $ann, 'pets_auth'], [$ops, undef, 'pets_ops'];
+    is try($_->[0], $_->[1], $read), '42501', "and not by $_->[2]" for [$auth, $ann, 'pets_auth'], [$ops, undef, 'pets_ops'], [$prune, undef, 'pets_prune'];
     is try($api, $ann, q{update pets.idempotency_key set body = 'x'}), 0, 'what is stored is not changed within its day';
     is try($api, $ann, q{delete from pets.idempotency_key}),   '42501', 'nor deleted';
     $super->do(q{update pets.idempotency_key set created_at = now() - interval '24 hours'});
     is try($api, $ann, q{update pets.idempotency_key set body = 'x'}), 1, 'one\'s own may be replaced after it';
     is try($api, $ann, q{update pets.idempotency_key set account_id = $1}, $ben->{id}), '42501', 'but not given away';
     is try($api, $ann, q{insert into pets.idempotency_key (account_id, key, fingerprint, route, status, version, body, created_at) values ($1, 'k2', sha256('x'), 'POST /', 201, 1, 'b', now())}, $ann->{id}), '42501', 'nor does anybody choose the time';
-    is try($ops, undef, 'select pets.prune_idempotency_keys(9)'), 1, 'the operator\'s tool prunes';
+    is try($prune, undef, 'select pets.prune_idempotency_keys(9)'), 1, 'the job prunes';
     is $super->selectrow_array('select count(*) from pets.idempotency_key'), 2, 'nothing that is not 25 hours old';
-    is try($api, $ann, 'select pets.prune_idempotency_keys(9)'), '42501', 'and nobody else';
+    is try(@$_, 'select pets.prune_idempotency_keys(9)'), '42501', 'and nobody else' for [$api, $ann], [$auth, $ann], [$ops, undef];
 };
 
 subtest 'accounts, credentials and sessions' => sub {

@@ -9,7 +9,7 @@ use Pets::Sql qw(call start_call as enter person session_terms uuid7);
 
 my $pg    = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 my $super = $pg->dbh;
-my ($api, $auth, $ops) = map { $pg->dbh($_) } qw(pets_api pets_auth pets_ops);
+my ($api, $auth, $ops, $prune) = map { $pg->dbh($_) } qw(pets_api pets_auth pets_ops pets_prune);
 my ($ann, $ben, $ada) = (person($pg, 'ann@example.org'), person($pg, 'ben@example.org'), person($pg, 'ada@example.org', 'ADMIN'));
 my @pet_columns = qw(id owner_id name species breed sex born_on weight_grams microchip notes tags created_at updated_at version);
 my %bit = (name => 1, species => 2, breed => 4, sex => 8, born_on => 16, weight_grams => 32, microchip => 64, notes => 128, tags => 256);
@@ -287,10 +287,10 @@ subtest 'pet_restore and pet_prune' => sub {
     my $before = $kept->();
     $super->do(q{update pets.deleted_pet set deleted_at = deleted_at - interval '30 days', gone_at = gone_at - interval '30 days' where id = $1}, undef, $other->{id});
     events();
-    is call($ops, 'pet_prune', most => 1)->[0]{gone}, 1, 'one goes for good';
+    is call($prune, 'pet_prune', most => 1)->[0]{gone}, 1, 'one goes for good';
     is_deeply scalar(events()), ["pet_purged success - pet $other->{id}"], 'the one that was over first, which is an event of nobody\'s';
-    is call($ops, 'pet_prune', most => 9)->[0]{gone}, 1, 'then the other';
-    is call($ops, 'pet_prune', most => 9)->[0]{gone}, 0, 'then no more';
+    is call($prune, 'pet_prune', most => 9)->[0]{gone}, 1, 'then the other';
+    is call($prune, 'pet_prune', most => 9)->[0]{gone}, 0, 'then no more';
     is $kept->(), $before - 2, 'those whose time is not over stay';
     is_deeply [map { scalar history($_->{id})->@* } $pet, $other], [0, 0], 'their history is gone, too';
     is_deeply ask($ann, 'pet_restore', id => $pet->{id}), [], 'and they are';

@@ -34,9 +34,9 @@ begin
     raise exception 'a function of idempotency is missing, or is not what it was';
   end if;
   if has_function_privilege('pets_api', prune, 'execute')
-     or has_function_privilege('public', prune, 'execute')
-     or not has_function_privilege('pets_ops', prune, 'execute') then
-    raise exception 'prune_idempotency_keys() is not for exactly the operator''s tool';
+     or has_function_privilege('pets_auth', prune, 'execute')
+     or has_function_privilege('public', prune, 'execute') then
+    raise exception 'prune_idempotency_keys() is for the tools alone';
   end if;
   if has_table_privilege('pets_api', 'pets.idempotency_key', 'delete')
      or has_column_privilege('pets_api', 'pets.idempotency_key', 'created_at', 'insert')

@@ -20,7 +20,6 @@ begin
   end if;
   if not has_function_privilege('pets_api', restore, 'execute')
      or has_function_privilege('pets_ops', restore, 'execute')
-     or not has_function_privilege('pets_ops', prune, 'execute')
      or has_function_privilege('pets_api', prune, 'execute')
      or has_function_privilege('public', restore, 'execute')
      or has_function_privilege('public', prune, 'execute') then

@@ -21,7 +21,6 @@ begin
   end if;
   if not has_function_privilege('pets_api', accept, 'execute')
      or not has_function_privilege('pets_api', own, 'execute')
-     or not has_function_privilege('pets_ops', prune, 'execute')
      or has_function_privilege('pets_ops', accept, 'execute')
      or has_function_privilege('pets_api', prune, 'execute')
      or has_function_privilege('public', accept, 'execute')

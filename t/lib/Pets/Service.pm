@@ -280,6 +280,22 @@ sub ops_config($self) {
     return $file;
 }
 
+# The one for the job that deletes what is over; %option: of its section [retention].
+sub prune_config($self, %option) {
+    my $database = $self->{database};
+    my $retention = join '', map { "$_ = $option{$_}\n" } sort keys %option;
+    return spew("$self->{dir}/prune.ini", <<~"END" . "[retention]\n$retention", 0600);
+        [pool]
+        name = prune
+        [database]
+        host = @{[ $database->socket_dir ]}
+        port = @{[ $database->port ]}
+        name = @{[ $database->database ]}
+        user = pets_prune
+        password_file = @{[ $database->password_file('pets_prune') ]}
+        END
+}
+
 # --- people ---------------------------------------------------------------------------------------------
 
 # Somebody with no token.
