@@ -238,7 +238,6 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
         .cursor_make = make_cursor,
         .cursor_open = open_cursor,
         .digest = digest_sha256,
-        .named = signing_kid(service) == NULL,
         .service = service};
     struct db_options options = {.config = worker->config,
         .connections = worker->kind == WORKER_OPS ? 1 : worker->config->database.connections,
@@ -251,6 +250,8 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
     struct server *server = server_new(worker, &app);
     int result;
 
+    if (signing_kid(service) == NULL)
+        snprintf(app.name, sizeof app.name, "pets-api/%s ", worker->config->pool.name);
     if (server == NULL) {
         log_event(LEVEL_ERROR, "worker_failed", log_errno(errno));
         return WORKER_EXIT_FAILED;

@@ -247,9 +247,14 @@ static void name_query(struct exchange *exchange)
     struct query *query = &exchange->query;
 
     query->trace = request->traced && exchange->app->pools != ROUTE_OPS ? request->trace_id : NULL;
-    if (exchange->app->named)
-        query->application = arena_format(
-            exchange->arena, "pets-api/%s %s", config_of(exchange)->pool.name, request->trace_id);
+    if (exchange->app->name[0] != '\0') {
+        struct buf name;
+
+        buf_init(&name, exchange->arena, APPLICATION_NAME_SIZE);
+        buf_puts(&name, exchange->app->name);
+        buf_put(&name, request->trace_id, sizeof request->trace_id - 1);
+        query->application = name.data;
+    }
 }
 
 static enum err submit(struct exchange *exchange)

@@ -15,6 +15,7 @@
 #include "http/route.h"
 #include "pool/worker.h"
 
+enum { APPLICATION_NAME_SIZE = 64 };
 enum { EXCHANGE_VALUES = 20 };
 
 /* Who is asking, from a verified token. The role is known to the database alone. */
@@ -42,7 +43,8 @@ struct app {
         const struct text *cursor, struct text *position);
     /* SHA-256. -1 when the library fails. NULL when no route may be repeated. */
     int (*digest)(const void *bytes, size_t length, uint8_t digest[32]);
-    bool named;    /* transactions have an application_name with the trace in it */
+    /* What transactions are called, in front of the trace; "": as their connection is. */
+    char name[32];
     void *service; /* what handlers need (the api floor knows its type) */
 };
 

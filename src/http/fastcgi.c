@@ -99,9 +99,19 @@ enum fastcgi_read fastcgi_read(struct fastcgi *fastcgi, struct arena *arena, siz
     return FASTCGI_REQUEST;
 }
 
-const char *fastcgi_param(const struct fastcgi *fastcgi, const char *name)
+void fastcgi_params(const struct fastcgi *fastcgi, const struct fastcgi_name *names,
+    const char **values, size_t count)
 {
-    return FCGX_GetParam(name, fastcgi->request.envp);
+    memset(values, 0, count * sizeof *values);
+    for (char **at = fastcgi->request.envp; at != NULL && *at != NULL; at++) {
+        const char *equals = strchr(*at, '=');
+        size_t length = equals == NULL ? 0 : (size_t)(equals - *at);
+
+        for (size_t i = 0; i < count; i++)
+            if (names[i].length == length && values[i] == NULL &&
+                memcmp(*at, names[i].text, length) == 0)
+                values[i] = equals + 1;
+    }
 }
 
 bool fastcgi_answer(struct fastcgi *fastcgi, const char *head, size_t head_length, const char *body,

@@ -38,8 +38,21 @@ struct fastcgi_body {
 enum fastcgi_read fastcgi_read(struct fastcgi *fastcgi, struct arena *arena, size_t max,
     struct fastcgi_body *body, int limit_ms);
 
-/* A parameter, borrowed until the answer; NULL when absent. */
-const char *fastcgi_param(const struct fastcgi *fastcgi, const char *name);
+struct fastcgi_name {
+    const char *text;
+    size_t length;
+};
+#define FASTCGI_NAME(text)                                                                         \
+    {                                                                                              \
+        text, sizeof text - 1                                                                      \
+    }
+
+/*
+ * The parameters of these names, all in one walk: the library would walk once for each. values[i]
+ * belongs to names[i], is NULL when there is none, and borrowed until the answer.
+ */
+void fastcgi_params(const struct fastcgi *fastcgi, const struct fastcgi_name *names,
+    const char **values, size_t count);
 
 /*
  * Sends `head` (CGI header lines and the empty line) and `body`, and ends the request. False: the

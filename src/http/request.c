@@ -45,10 +45,45 @@ char *percent_decode(
     return out;
 }
 
-static const char *param(const struct fastcgi *fastcgi, struct arena *arena, const char *name)
-{
-    const char *value = fastcgi_param(fastcgi, name);
+/* What the web server passes on (nginx/fastcgi.conf). */
+enum param {
+    REQUEST_METHOD,
+    REQUEST_URI,
+    REQUEST_ID,
+    REMOTE_ADDR,
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    AUTHORIZATION,
+    ACCEPT,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    IDEMPOTENCY_KEY,
+    PREFER,
+    TRACEPARENT,
+    USER_AGENT,
+    PARAMS
+};
 
+static const struct fastcgi_name names[PARAMS] = {
+    [REQUEST_METHOD] = FASTCGI_NAME("REQUEST_METHOD"),
+    [REQUEST_URI] = FASTCGI_NAME("REQUEST_URI"),
+    [REQUEST_ID] = FASTCGI_NAME("REQUEST_ID"),
+    [REMOTE_ADDR] = FASTCGI_NAME("REMOTE_ADDR"),
+    [CONTENT_TYPE] = FASTCGI_NAME("CONTENT_TYPE"),
+    [CONTENT_ENCODING] = FASTCGI_NAME("HTTP_CONTENT_ENCODING"),
+    [AUTHORIZATION] = FASTCGI_NAME("HTTP_AUTHORIZATION"),
+    [ACCEPT] = FASTCGI_NAME("HTTP_ACCEPT"),
+    [IF_MATCH] = FASTCGI_NAME("HTTP_IF_MATCH"),
+    [IF_NONE_MATCH] = FASTCGI_NAME("HTTP_IF_NONE_MATCH"),
+    [IDEMPOTENCY_KEY] = FASTCGI_NAME("HTTP_IDEMPOTENCY_KEY"),
+    [PREFER] = FASTCGI_NAME("HTTP_PREFER"),
+    [TRACEPARENT] = FASTCGI_NAME("HTTP_TRACEPARENT"),
+    [USER_AGENT] = FASTCGI_NAME("HTTP_USER_AGENT"),
+};
+
+/* A copy; one that is empty is none. */
+static const char *kept(struct arena *arena, const char *value)
+{
     return value == NULL || value[0] == '\0' ? NULL : arena_string(arena, value);
 }
 
@@ -123,25 +158,26 @@ static enum err take_target(struct request *request, struct arena *arena, const 
 
 enum err request_read(struct request *request, const struct fastcgi *fastcgi, struct arena *arena)
 {
-    const char *method = fastcgi_param(fastcgi, "REQUEST_METHOD");
-    const char *uri = fastcgi_param(fastcgi, "REQUEST_URI");
+    const char *given[PARAMS];
 
-    take_id(request, fastcgi_param(fastcgi, "REQUEST_ID"));
-    request->traced = trace_parse(fastcgi_param(fastcgi, "HTTP_TRACEPARENT"), request->trace_id);
+    fastcgi_params(fastcgi, names, given, PARAMS);
+    take_id(request, given[REQUEST_ID]);
+    request->traced = trace_parse(given[TRACEPARENT], request->trace_id);
     if (!request->traced)
         memcpy(request->trace_id, request->id, sizeof request->trace_id);
-    request->method = method == NULL ? METHOD_UNKNOWN : method_parse(method);
-    request->address = take_address(param(fastcgi, arena, "REMOTE_ADDR"));
-    request->content_type = param(fastcgi, arena, "CONTENT_TYPE");
-    request->content_encoding = param(fastcgi, arena, "HTTP_CONTENT_ENCODING");
-    request->authorization = param(fastcgi, arena, "HTTP_AUTHORIZATION");
-    request->accept = param(fastcgi, arena, "HTTP_ACCEPT");
-    request->if_match = param(fastcgi, arena, "HTTP_IF_MATCH");
-    request->if_none_match = param(fastcgi, arena, "HTTP_IF_NONE_MATCH");
-    request->idempotency_key = param(fastcgi, arena, "HTTP_IDEMPOTENCY_KEY");
-    request->prefer = param(fastcgi, arena, "HTTP_PREFER");
-    request->user_agent = take_text(param(fastcgi, arena, "HTTP_USER_AGENT"));
-    return take_target(request, arena, uri == NULL ? "" : uri);
+    request->method =
+        given[REQUEST_METHOD] == NULL ? METHOD_UNKNOWN : method_parse(given[REQUEST_METHOD]);
+    request->address = take_address(kept(arena, given[REMOTE_ADDR]));
+    request->content_type = kept(arena, given[CONTENT_TYPE]);
+    request->content_encoding = kept(arena, given[CONTENT_ENCODING]);
+    request->authorization = kept(arena, given[AUTHORIZATION]);
+    request->accept = kept(arena, given[ACCEPT]);
+    request->if_match = kept(arena, given[IF_MATCH]);
+    request->if_none_match = kept(arena, given[IF_NONE_MATCH]);
+    request->idempotency_key = kept(arena, given[IDEMPOTENCY_KEY]);
+    request->prefer = kept(arena, given[PREFER]);
+    request->user_agent = take_text(kept(arena, given[USER_AGENT]));
+    return take_target(request, arena, given[REQUEST_URI] == NULL ? "" : given[REQUEST_URI]);
 }
 
 /* --- query string --- */
