@@ -44,8 +44,6 @@ STATEMENTS = \
 	sql/statements/pet_get.sql \
 	sql/statements/pet_history.sql \
 	sql/statements/pet_list.sql \
-	sql/statements/pet_prune.sql \
-	sql/statements/pet_restore.sql \
 	sql/statements/pet_list_born.sql \
 	sql/statements/pet_list_born_desc.sql \
 	sql/statements/pet_list_created.sql \
@@ -54,6 +52,8 @@ STATEMENTS = \
 	sql/statements/pet_list_name.sql \
 	sql/statements/pet_list_name_desc.sql \
 	sql/statements/pet_list_newest.sql \
+	sql/statements/pet_prune.sql \
+	sql/statements/pet_restore.sql \
 	sql/statements/pet_search.sql \
 	sql/statements/pet_update.sql \
 	sql/statements/prune_api_keys.sql \
