@@ -4,10 +4,12 @@ use v5.36;
 use Encode qw(decode);
 use Pets::Client;
 use Pets::Env qw(children_of free_port process_gone run slurp spawn spew src test_dir wait_until);
+use Pets::Pages;
 use Pets::Totp;
 use Test::More;
 use Time::HiRes qw(time);
 
+Pets::Pages::made();    # as the build that quickstart itself makes has them
 my $instance = test_dir() . '/instance';
 my $port     = free_port();
 my %env      = (PETS_SHOWN => $ENV{PETS_SRC}, PETS_INSTANCE => $instance, PETS_BUILD => $ENV{PETS_BUILD}, TMPDIR => $ENV{TMPDIR}, NO_COLOR => 1);
@@ -53,7 +55,7 @@ subtest 'the command line' => sub {
 my ($process, $out) = running();
 my @pids = tree($process->pid);
 my $text = slurp($out);
-my %said = map { $_ => $text =~ /^\s*\Q$_\E\s+(.*)$/m } 'Address', 'CA file', 'Administrator', 'Second factor', 'Status pages';
+my %said = map { $_ => $text =~ /^\s*\Q$_\E\s+(.*)$/m } 'Address', 'Documentation', 'CA file', 'Administrator', 'Second factor', 'Status pages';
 my ($email, $password) = ($said{Administrator} // '') =~ /\A(\S+), password (\S+)/;
 my $app    = Pets::Totp->from_uri($said{'Second factor'} // '');
 my $client = Pets::Client->new(url => $said{Address}, ca => $said{'CA file'});
@@ -63,6 +65,8 @@ subtest 'what it says is true' => sub {
     like $text, qr/^All \d+ answers are as they should be\.$/m, 'the tour went well' or diag $text;
     is $said{Address}, "https://localhost:$port", 'the port asked for';
     is $client->get('/v1/pets')->status, 401, 'it answers';
+    is $said{Documentation}, "https://localhost:$port/docs", 'where one can read about it';
+    like $client->get('/docs')->body, qr{<script defer src="/docs/reference\.js">}, '... is the reference';
     my ($commands) = $text =~ /Try it:\n\n(.*?)\n\n/s;
     my ($status, $tried, $err) = run(['sh', '-c', $commands]);
     like $tried, qr/\A\{"items":\[\{/, 'what it tells to try works' or diag "$commands\n$err";

@@ -432,6 +432,7 @@ sub explain () {
         ${bold}It is running.${plain}
 
           Address        @{[ $service->url ]}
+          Documentation  @{[ $service->url ]}/docs
           CA file        $shell{CA}
           Administrator  $email, password @{[ $admin->password ]}
                          (also in $file)

@@ -8,6 +8,7 @@ package Pets::Nginx;
 #       api_socket => "$dir/api.sock", auth_socket => ..., api_ops_socket => ..., auth_ops_socket => ...,
 #       origins    => ['https://app.test'],      # the lines of cors-origins.map
 #       openapi    => $file,                     # what /openapi.json is; none by default
+#       pages      => $dir,                      # what /docs is; nothing by default
 #       settings   => {LIMIT_RATE => '1r/m'},    # anything of nginx/settings
 #       server     => '...', http => '...',      # text added to the API's server { }, to http { }
 #       plain_api  => 1,                         # the API without TLS as well: ->plain_port
@@ -103,6 +104,7 @@ sub render ($self, %settings) {
         CERTIFICATE     => $self->{ca}->cert_file,
         CERTIFICATE_KEY => $self->{ca}->key_file,
         OPENAPI         => $self->{openapi} // "$dir/openapi.json",
+        PAGES           => $self->{pages}   // "$dir/pages",
         (map { uc $_ => $self->{$_} // "$dir/$_" } qw(api_socket auth_socket api_ops_socket auth_ops_socket)),
         %{$self->{settings}}
     );

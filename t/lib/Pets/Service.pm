@@ -36,7 +36,7 @@ use File::Path qw(make_path);
 use Pets::CA;
 use Pets::Client;
 use Pets::Cluster;
-use Pets::Env qw(bin built run slurp spew test_dir sock_dir random_hex process_gone);
+use Pets::Env qw(bin build built run slurp spew test_dir sock_dir random_hex process_gone);
 use Pets::MailSink;
 use Pets::Nginx;
 use Pets::Pool;
@@ -240,6 +240,7 @@ sub start_nginx($self) {
         dir             => "$self->{dir}/nginx",
         ca              => $self->{ca},
         openapi         => built('openapi.json'),
+        pages           => build() . '/pages',
         api_socket      => $self->{api}->socket_path,
         auth_socket     => $self->{auth}->socket_path,
         api_ops_socket  => $self->{api}->ops_path,
