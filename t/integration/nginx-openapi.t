@@ -17,7 +17,7 @@ is_deeply $made, YAML::PP->new(schema => ['Core'], boolean => 'JSON::PP')->load_
 unlike $text, qr/^\s*"/m, 'in one line';
 
 my $answer = $nginx->request(GET => '/openapi.json');
-headers_ok($answer, 'the contract', cache => 'no-cache');
+headers_ok($answer, 'the contract', cache => 'no-cache', vary => 'Accept-Encoding, Origin');
 is $answer->{status}, 200, 'it is there for anybody';
 is $answer->{body}, $text, 'byte for byte';
 is_deeply $answer->{headers}{'content-type'}, ['application/json'], 'as JSON';
