@@ -5,6 +5,7 @@
  * either, unless making one known is what was asked for.
  */
 #include "ctl/ctl.h"
+#include "ctl/program.h"
 #include "ctl/verbs.h"
 #include "http/utf8.h"
 
@@ -120,6 +121,10 @@ static enum ctl_exit run_verb(struct ctl *ctl)
 {
     char **words = ctl->arguments;
 
+    for (size_t i = 0; i < verbs_programs_count && ctl->count > 0; i++)
+        if (strcmp(words[0], verbs_programs[i].name) == 0)
+            return ctl->file == NULL ? program_become(words[0], words + 1)
+                                     : ctl_misuse("%s takes no -c FILE", words[0]);
     if (ctl->count < 2)
         return ctl_misuse("a verb of two words is needed");
     for (size_t i = 0; i < verbs_count; i++) {

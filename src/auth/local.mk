@@ -18,6 +18,7 @@ libpets_a_SOURCES += \
 	src/auth/recovery.c src/auth/recovery.h \
 	src/auth/refresh.c src/auth/refresh.h \
 	src/auth/rehash.c src/auth/rehash.h \
+	src/auth/scram.c src/auth/scram.h \
 	src/auth/seal.c src/auth/seal.h \
 	src/auth/server_key.c src/auth/server_key.h \
 	src/auth/token.c src/auth/token.h \

@@ -43,7 +43,7 @@ static const char walk[] =
     "        return\n"
     "    fi\n"
     "    if ((last == first)); then\n"
-    "        [[ $first -eq 1 ]] && offered=$_petsctl_flags\n"
+    "        [[ $first -eq 1 ]] && offered=\"$_petsctl_programs $_petsctl_flags\"\n"
     "        _petsctl_reply \"$_petsctl_objects $offered\"\n"
     "        return\n"
     "    fi\n"
@@ -196,6 +196,9 @@ enum ctl_exit completion_print(void)
          "# shellcheck shell=bash disable=SC2034\n");
     printf("_petsctl_objects='");
     print_objects();
+    printf("'\n_petsctl_programs='");
+    for (size_t i = 0; i < verbs_programs_count; i++)
+        printf("%s%s", i == 0 ? "" : " ", verbs_programs[i].name);
     printf("'\n_petsctl_flags='");
     print_flags();
     puts("'\n");

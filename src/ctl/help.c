@@ -59,6 +59,9 @@ enum ctl_exit help_print(void)
     puts("Usage: petsctl [-c FILE] VERB [ARGUMENT...] [OPTION...]\n\nVerbs:");
     for (size_t i = 0; i < verbs_count; i++)
         print_verb(&verbs_list[i]);
+    puts("\nMore verbs, each with its own --help:");
+    for (size_t i = 0; i < verbs_programs_count; i++)
+        printf("  %-10s  %s\n", verbs_programs[i].name, verbs_programs[i].help);
     puts("\nUSER is an e-mail address or the id of an account.");
     print_values();
     puts("\nOptions of verbs:");

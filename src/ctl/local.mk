@@ -9,6 +9,7 @@ petsctl_SOURCES += \
 	src/ctl/mail.c src/ctl/mail.h \
 	src/ctl/output.c src/ctl/output.h \
 	src/ctl/prune.c src/ctl/prune.h \
+	src/ctl/program.c src/ctl/program.h \
 	src/ctl/secret.c src/ctl/secret.h \
 	src/ctl/session.c src/ctl/session.h \
 	src/ctl/terminal.c src/ctl/terminal.h \

@@ -1,10 +1,15 @@
 /*
  * secret.c: peppers and server keys: both are one line of randomness in a file of its own. The
  * first ones are made before there is a database; later ones are recorded when it is known where.
+ * Such a line may also be a password of the database, which is told what follows from it.
  */
 #include "ctl/secret.h"
 
 #include "auth/generate.h"
+#include "auth/scram.h"
+#include "base/secret.h"
+
+#include <sys/random.h>
 
 static enum ctl_exit make(struct ctl *ctl, const char *type)
 {
@@ -36,4 +41,24 @@ enum ctl_exit secret_pepper_new(struct ctl *ctl)
 enum ctl_exit secret_new(struct ctl *ctl)
 {
     return make(ctl, "secret");
+}
+
+enum ctl_exit secret_scram(struct ctl *ctl)
+{
+    uint8_t salt[SCRAM_SALT_SIZE];
+    char verifier[SCRAM_VERIFIER_SIZE], error[512];
+    char *password = secret_read_line(ctl->arguments[0], error, sizeof error);
+    int result;
+
+    if (password == NULL)
+        return ctl_fail("%s", error);
+    if (getrandom(salt, sizeof salt, 0) != (ssize_t)sizeof salt)
+        result = -1;
+    else
+        result = scram_verifier(password, strlen(password), salt, verifier);
+    secret_free(password, strlen(password));
+    if (result != 0)
+        return ctl_fail("%s: this needs a password of printable ASCII", ctl->arguments[0]);
+    puts(verifier);
+    return CTL_DONE;
 }

@@ -8,5 +8,6 @@
 
 enum ctl_exit secret_pepper_new(struct ctl *ctl);
 enum ctl_exit secret_new(struct ctl *ctl);
+enum ctl_exit secret_scram(struct ctl *ctl);
 
 #endif

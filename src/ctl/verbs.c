@@ -54,12 +54,20 @@ const struct verb verbs_list[] = {
     {"pepper", "new", {"FILE"}, 1, TAKES(REASON), 0, false, secret_pepper_new,
         "make a pepper for the hashes of passwords"},
     {"secret", "new", {"FILE"}, 1, TAKES(REASON), 0, false, secret_new, "make a key of the server"},
+    {"secret", "scram", {"FILE"}, 1, 0, 0, false, secret_scram,
+        "print what PostgreSQL is told instead of the password in FILE"},
     {"mail", "send", {NULL}, 0, TAKES(JSON), 0, true, mail_send,
         "hand over what is waiting in the outbox, once; for a timer"},
     {"database", "prune", {NULL}, 0, TAKES(REASON) | TAKES(JSON), 0, true, prune_run,
         "delete what is over and was kept long enough, and say how much; for a timer"},
 };
 const size_t verbs_count = countof(verbs_list);
+
+const struct verb_program verbs_programs[] = {
+    {"setup", "make a running service of what was installed, or bring it up to date; as root"},
+    {"restart", "start the pools anew, while others serve in their place; as root"},
+};
+const size_t verbs_programs_count = countof(verbs_programs);
 
 const struct verb_option verbs_options[CTL_OPTIONS] = {
     [CTL_EMAIL] = {"--email", "EMAIL", "the e-mail address, if it is no argument"},

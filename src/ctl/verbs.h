@@ -26,6 +26,14 @@ struct verb {
 extern const struct verb verbs_list[];
 extern const size_t verbs_count;
 
+/* Verbs of one word, which are programs of their own and have their own help (program.h). */
+struct verb_program {
+    const char *name;
+    const char *help;
+};
+extern const struct verb_program verbs_programs[];
+extern const size_t verbs_programs_count;
+
 struct verb_option {
     const char *name;
     const char *value; /* the name of what it takes; NULL: nothing */

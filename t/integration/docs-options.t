@@ -43,7 +43,7 @@ is_deeply \%page, \%program, 'petsd.conf(5) does, too';
 
 SKIP: {
     my $mandoc = find_program('mandoc') or skip 'mandoc is not installed', 1;
-    my ($bad, $out) = run([$mandoc, '-Tlint', '-Wstyle', glob "$src/docs/man/*.[58]"]);
+    my ($bad, $out) = run([$mandoc, '-Tlint', '-Wstyle', glob "$src/docs/man/*.[578]"]);
     is join('', grep { !/outdated|referenced manual not found/ } split /^/, $out), '', 'the man pages are clean';
 }
 
@@ -85,6 +85,8 @@ my %verbs = map { /^  ([a-z]+ [a-z-]+)(.*)$/ ? ($1 => shape_of(usage_items($2)))
 my %pages = map { ($_->[0] => shape_of(page_items($_->[1]))) } map { [/^([a-z]+ [a-z-]+)(.*)$/] } $petsctl8 =~ /^\.It Cm (.*)$/mg;
 cmp_ok scalar keys %verbs, '>', 15, 'petsctl has verbs';
 is_deeply \%pages, \%verbs, 'petsctl.8 has all of them, with their arguments and options';
+
+like $petsctl8, qr/^\.It Ic $_\b/m, "petsctl.8: $_" for part('More verbs, each with its own --help:', '\n') =~ /^  (\w+) /mg;
 
 my %options = map { /^  (--[a-z-]+) +([A-Z]+)? / ? ($1 => $2 // '') : die "an option? $_" } split /\n/, part('Options of verbs:', '\n');
 my %flags   = map { /^  (-.*?)  / ? ($1 => 1) : die "an option? $_" } split /\n/, part('Options:', '\n');

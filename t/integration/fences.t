@@ -134,7 +134,9 @@ subtest 'banned functions' => sub {
     my @banned = split ' ', $poisoned;
     cmp_ok scalar @banned, '>=', 17, 'base.h bans them';
     my @lifted = grep { $_ ne 'src/base/base.h' && $text{$_} =~ /#\s*(?:undef\s+(?:@{[ join '|', @banned ]})\b|pragma\s+GCC\s+(?:poison|system_header))|\b(?:dlsym|dlopen|popen|execl\w*|execv\w*)\s*\(/ } @files;
-    is "@lifted", '', 'nobody lifts the ban, loads code or starts programs';
+    # The verbs of petsctl that are scripts, in a directory of the installation.
+    is "@lifted", 'src/ctl/program.c', 'nobody lifts the ban, loads code or starts programs, but for one file of the tool';
+    like $text{'src/ctl/program.c'}, qr{snprintf\(path, sizeof path, PKGLIBEXECDIR "/%s", name\)}, '... which becomes what is installed beside it';
     my @without = grep { !grep { $_ eq '"base/base.h"' } includes($_) } grep { /\.c\z/ } @files;
     my %reached;
     for my $file (@without) {

@@ -13,7 +13,7 @@ spew("$dir/completion", $script);
 my (undef, $help) = run([$petsctl, '--help']);
 
 # "user role" => { arguments => ['USER', 'ROLE'], options => { '--reason' => 'TEXT' } }; a name => its words
-my (%verb, @verbs, %option, %words);
+my (%verb, @verbs, @programs, %option, %words);
 for my $line (split /\n/, $help) {
     if ($line =~ /^  ([a-z]+ [a-z-]+)(.*)$/) {
         my ($name, $rest) = ($1, $2);
@@ -22,9 +22,11 @@ for my $line (split /\n/, $help) {
         $verb{$name} = { arguments => [$rest =~ /([A-Z]+)/g], options => \%options };
         push @verbs, $name;
     }
+    push @programs, $1 if $line =~ /^  (setup|restart)  +[a-z]/;
     $words{$1} = [split ' ', $2] if $line =~ /^([A-Z]+) is one of: (.*)\.$/;
 }
 my @objects = do { my %seen; grep { !$seen{$_}++ } map { (split ' ')[0] } @verbs };
+is "@programs", 'setup restart', 'there are verbs of one word';
 cmp_ok scalar @verbs, '>', 15, 'there are verbs';
 
 mkdir "$dir/files" or die $!;
@@ -66,7 +68,7 @@ my @cases;    # [line, what there is]
 sub case_of ($line, @words) { push @cases, [$line, [sort @words]]; return }
 
 my @flags = qw(-c -h --help --version --completion);
-case_of('petsctl ', @objects, @flags);
+case_of('petsctl ', @objects, @programs, @flags);
 case_of('petsctl -', @flags);
 case_of('petsctl --v', '--version');
 # A word but for its last letter, and which of the words begin so.
@@ -76,8 +78,8 @@ sub cut_off ($word, @words) {
 }
 sub actions ($object) { return map { (split ' ')[1] } grep { /^\Q$object\E / } @verbs }
 
-for my $object (@objects) {
-    my ($begun, @words) = cut_off($object, @objects);
+for my $object (@objects, @programs) {
+    my ($begun, @words) = cut_off($object, @objects, @programs);
     case_of("petsctl $begun", @words);
 }
 case_of("petsctl -c $dir/files/", @files);
@@ -85,6 +87,7 @@ case_of("petsctl -c $dir/files/o", "$dir/files/ops.conf");
 case_of('petsctl -c x.conf ', @objects);
 case_of('petsctl -c x.conf -');
 case_of('petsctl nonsense ');
+case_of('petsctl setup ');
 case_of('petsctl user nonsense ');
 case_of('petsctl key user ');
 
