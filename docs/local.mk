@@ -1,4 +1,4 @@
-man_MANS = docs/man/petsctl.8 docs/man/petsd.8 docs/man/petsd.conf.5
+man_MANS = docs/man/pets-api.7 docs/man/petsctl.8 docs/man/petsd.8 docs/man/petsd.conf.5
 
 # The contract as nginx serves it.
 pkgdata_DATA += openapi.json
