@@ -1,0 +1,104 @@
+# Pools are started anew, and the package is upgraded, while people go on: nobody is refused, nothing is lost, and
+# nobody waits. When what is installed cannot serve, what runs goes on.
+use v5.36;
+use Pets::Inside;
+use Pets::Env qw(slurp spew wait_until);
+use MIME::Base64 ();
+use Test::More;
+
+my $packages = '/root/packages';
+
+sub all_well ($tally, $name, $slowest) {
+    my @wrong = grep { !/ 20[01]\z/ } sort keys $tally->{answers}->%*;
+    my $all   = 0;
+    $all += $_ for values $tally->{answers}->%*;
+    is join(', ', map { "$tally->{answers}{$_} x $_" } @wrong), '', "$name: none of $all answers is an error";
+    is scalar $tally->{lost}->@*, 0, "$name: none of $tally->{made} new pets is lost";
+    cmp_ok $tally->{worst}, '<', $slowest, "$name: the slowest answer took $tally->{worst} s";
+    return;
+}
+
+# Whether what runs is the file that is installed.
+sub runs_what_is_installed ($pool) { return (readlink('/proc/' . master($pool) . '/exe') // '') eq '/usr/sbin/petsd' }
+
+sub no_relief () {
+    wait_until { !grep { property("petsd-$_-relief.service", 'ActiveState') ne 'inactive' } qw(api auth) } 90, 'those who helped out to leave';
+    return pass 'who helped out has left';
+}
+
+subtest 'petsctl restart' => sub {
+    my %pid  = map { $_ => master($_) } qw(api auth);
+    my $load = load();
+    is sh('petsctl restart'), 0, 'succeeds' or diag said();
+    isnt master($_), $pid{$_}, "$_ is another process" for qw(api auth);
+    no_relief();
+    all_well($load->(), 'restart', 3);
+    is sh('petsctl restart nonsense'), 2, 'what is no pool is refused';
+};
+
+subtest 'a secret is changed' => sub {
+    is sh('cd /etc/pets-api/credentials && CREDENTIALS_DIRECTORY=$PWD petsctl -c /etc/pets-api/auth.conf key new --reason test'), 0, 'another signing key' or diag said();
+    my ($kid) = said() =~ /^([\w-]{43})$/m;
+    is sh('systemctl reload petsd-api petsd-auth'), 0, '... is published' or diag said();
+    my $load = load();
+    is sh("cd /etc/pets-api/credentials && CREDENTIALS_DIRECTORY=\$PWD petsctl -c /etc/pets-api/auth.conf key activate --now --reason test $kid"), 0, '... is activated' or diag said();
+    is sh('petsctl restart auth'), 0, 'and handed over by a restart' or diag said();
+    no_relief();
+    all_well($load->(), 'another key', 3);
+    like person()->token, qr/\A[\w-]+\.[\w-]+\.[\w-]+\z/, 'somebody logs in';
+    my ($head) = person()->token =~ /\A([\w-]+)/;
+    like MIME::Base64::decode_base64url($head), qr/"kid":"\Q$kid\E"/, '... and has a token of the new key';
+};
+
+subtest 'a secret is encrypted' => sub {
+    my $dir = '/etc/pets-api/credentials';
+    is sh("systemd-creds encrypt --with-key=host --name=refresh $dir/refresh $dir/refresh.cred && mv $dir/refresh /root/test/refresh"), 0, 'the key of refresh tokens' or diag said();
+    for my $unit (qw(petsd-auth petsd-auth-relief)) {
+        sh("mkdir -p /etc/systemd/system/$unit.service.d");
+        spew("/etc/systemd/system/$unit.service.d/70-site.conf", "[Service]\nLoadCredentialEncrypted=refresh:$dir/refresh.cred\n");
+    }
+    my $ann = person();
+    is sh('systemctl daemon-reload && petsctl restart auth'), 0, 'the pool is restarted' or diag said();
+    is $ann->post('/v1/auth/refresh', { refresh_token => $ann->refresh_token }, token => undef)->status, 200, 'a refresh token from before is good';
+    sh("mv /root/test/refresh $dir/refresh; rm -r $dir/refresh.cred /etc/systemd/system/petsd-auth.service.d /etc/systemd/system/petsd-auth-relief.service.d");
+    is sh('systemctl daemon-reload && petsctl restart auth'), 0, 'and back' or diag said();
+    no_relief();
+};
+
+subtest 'upgrade' => sub {
+    my %pid  = map { $_ => master($_) } qw(api auth);
+    my $load = load(people => 8);
+    is sh("dpkg --install $packages/new/*.deb"), 0, 'is installed' or diag said();
+    like said(), qr/^auth: restarted\napi: restarted\n/m, 'both pools were restarted by it' or diag said();
+    isnt master($_), $pid{$_}, "$_ is another process" for qw(api auth);
+    ok runs_what_is_installed($_), '... and runs what is installed' for qw(api auth);
+    no_relief();
+    all_well($load->(), 'upgrade', 3);
+    is sh('dpkg-query -W -f "\${Version}" pets-api'), 0, 'the version';
+    unlike said(), qr/old/, '... is the new one: ' . said();
+};
+
+subtest 'an upgrade that cannot serve' => sub {
+    spew('/etc/pets-api/auth.conf.d/70-site.conf', "[pool]\nworkers = many\n");
+    my %pid  = map { $_ => master($_) } qw(api auth);
+    my $load = load();
+    is sh("dpkg --install $packages/new/pets-api_*.deb"), 0, 'the package is installed all the same' or diag said();
+    like said(), qr/auth: what is installed cannot serve; the pool goes on as it was/, 'it says that the auth pool was left alone' or diag said();
+    is master('auth'), $pid{auth}, '... which is true';
+    isnt master('api'), $pid{api}, 'the api pool was restarted';
+    no_relief();
+    all_well($load->(), 'half an upgrade', 3);
+    unlink '/etc/pets-api/auth.conf.d/70-site.conf';
+    is sh('petsctl restart auth'), 0, 'mended, it is restarted' or diag said();
+    no_relief();
+};
+
+subtest 'a policy forbids it' => sub {
+    spew('/usr/sbin/policy-rc.d', "#!/bin/sh\nexit 101\n", 0755);
+    my %pid = map { $_ => master($_) } qw(api auth);
+    is sh("dpkg --install $packages/new/pets-api_*.deb"), 0, 'a package is installed where services may not be started' or diag said();
+    is join(' ', map { master($_) } qw(api auth)), join(' ', @pid{qw(api auth)}), 'no pool was touched';
+    unlink '/usr/sbin/policy-rc.d';
+};
+
+done_testing;

@@ -1,0 +1,88 @@
+# A database on another machine: by TLS, with passwords that setup makes, and no way to anywhere else. Here the other
+# machine is another name and address of this one.
+use v5.36;
+use Pets::CA;
+use Pets::Env qw(slurp spew wait_until);
+use Pets::Inside;
+use Test::More;
+
+use constant HOST => 'db.example.com';
+
+my $dir = $ENV{PETS_TEST_DIR};
+my $ca  = Pets::CA->new(dir => "$dir/database-tls");
+my ($cert, $key) = $ca->issue(HOST);
+spew('/etc/hosts', slurp('/etc/hosts') . '127.0.0.5 ' . HOST . "\n");
+spew("$dir/owner", "owner word\n", 0600);
+
+sub sql ($database, $text) { return sh("cd / && runuser -u postgres -- psql -d $database -v ON_ERROR_STOP=1 -Atq", stdin => $text) }
+
+is sh("install -d /var/lib/postgresql/tls && cp $cert /var/lib/postgresql/tls/server.pem && cp $key /var/lib/postgresql/tls/server.key"
+    . ' && chown -R postgres: /var/lib/postgresql/tls && chmod 600 /var/lib/postgresql/tls/server.key'), 0, 'a certificate' or diag said();
+is sql('postgres', <<~'SQL'), 0, 'PostgreSQL listens with it, and has an owner for us' or diag said();
+    alter system set listen_addresses = '127.0.0.5, 127.0.0.1';
+    alter system set ssl_cert_file = '/var/lib/postgresql/tls/server.pem';
+    alter system set ssl_key_file = '/var/lib/postgresql/tls/server.key';
+    alter system set log_statement = 'all';
+    create role site_owner login createrole password 'owner word';
+    create database far owner site_owner;
+    SQL
+is sh(q{sed -i '1i hostssl far all 127.0.0.0/8 scram-sha-256\nhost far all all reject' /etc/postgresql/15/main/pg_hba.conf && systemctl restart postgresql}), 0, 'by TLS only' or diag said();
+
+my $remote = '--database-host ' . HOST . " --database-name far --database-ca @{[ $ca->ca_file ]} --database-admin site_owner --database-admin-password $dir/owner";
+
+subtest 'what is wrong is said' => sub {
+    isnt sh("petsctl setup @{[ $remote =~ s/db\.example\.com/api.example.com/r ]}"), 0, 'another name than the certificate has';
+    like said(), qr/cannot be reached: .*does not match host name/s, '... is refused' or diag said();
+    spew("$dir/wrong", "wrong word\n", 0600);
+    isnt sh("petsctl setup @{[ $remote =~ s{/owner\z}{/wrong}r ]}"), 0, 'a wrong password';
+    like said(), qr/password authentication failed/, '... is told' or diag said();
+};
+
+subtest 'setup' => sub {
+    is sh("petsctl setup $remote", stdin => PASSWORD . "\n"), 0, 'succeeds' or diag said();
+    unlike said(), qr/owner word/, 'no password is shown';
+    rename "$dir/admin.totp", "$dir/admin.totp.local" or die $!;
+    is administrator()->get('/v1/users')->status, 200, 'the administrator is there';
+    my $ann = person();
+    is $ann->post('/v1/pets', { name => 'Rex', species => 'dog' })->status, 201, 'somebody enters a pet';
+    sql('postgres', q{select distinct a.datname, a.usename, s.ssl, a.client_addr from pg_stat_activity a join pg_stat_ssl s using (pid) where a.usename in ('pets_api', 'pets_auth') order by 2});
+    is said(), "far|pets_api|t|127.0.0.1\nfar|pets_auth|t|127.0.0.1\n", 'both pools are there, by TLS' or diag said();
+    sql('postgres', q{select count(*) from pg_authid where rolname in ('pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune') and rolpassword like 'SCRAM-SHA-256$%'});
+    is said(), "5\n", 'each role has a password';
+    for my $role (qw(api auth ops mail prune)) {
+        my $password = slurp("/etc/pets-api/credentials/database-$role") =~ s/\s+\z//r;
+        is sh("grep -rqF -- '$password' /var/log/postgresql"), 1, "that of pets_$role is not in PostgreSQL's log";
+    }
+};
+
+subtest 'the way there, and no other' => sub {
+    my $tried = probe('petsd-api.service', '/src/t/system/connect.pl', arguments => [qw(127.0.0.5:5432 127.0.0.1:443 127.0.0.1:5432 127.0.0.1:80)]);
+    is $tried->{'127.0.0.5:5432'}, '', 'PostgreSQL is reached';
+    isnt $tried->{$_}, '', "$_ is not: $tried->{$_}" for qw(127.0.0.1:443 127.0.0.1:5432 127.0.0.1:80);
+    for my $unit (qw(petsd-api.service petsd-auth.service)) {
+        sh("systemd-analyze security --no-pager $unit");
+        my ($exposure) = said() =~ /Overall exposure level for \S+: ([\d.]+)/;
+        cmp_ok $exposure, '<=', 1.5, "the exposure of $unit is $exposure";
+    }
+};
+
+subtest 'restart' => sub {
+    my $load = load(people => 3);
+    is sh('petsctl restart'), 0, 'the pools are restarted' or diag said();
+    my $tally = $load->();
+    is join(' ', grep { !/ 20[01]\z/ } keys $tally->{answers}->%*), '', 'and nobody is refused';
+};
+
+subtest 'back to this machine' => sub {
+    is sh('petsctl setup --local-database'), 0, 'setup' or diag said();
+    rename "$dir/admin.totp.local", "$dir/admin.totp" or die $!;
+    is person()->get('/v1/pets')->status, 200, 'it serves';
+    sql('postgres', q{select distinct datname from pg_stat_activity where usename = 'pets_api'});
+    like said(), qr/^pets$/m, 'from the first database';
+    is sh('ls -d /etc/systemd/system/petsd-*.d'), 2, 'nothing is left in the units' or diag said();
+};
+
+is sh(q{sed -i '/^host\(ssl\)\? far all/d' /etc/postgresql/15/main/pg_hba.conf && rm -r /var/lib/postgresql/tls}), 0, 'and nothing of this test';
+is sql('postgres', "alter system reset all;"), 0, '... in PostgreSQL';
+is sh('systemctl restart postgresql'), 0, '... either' or diag said();
+done_testing;

@@ -1,0 +1,53 @@
+# The package is removed, comes back, and is purged: what is left then is what an administrator has made, and nothing
+# else.
+use v5.36;
+use JSON::PP ();
+use Pets::Inside;
+use Pets::Env qw(slurp spew);
+use Test::More;
+
+my $packages = '/root/packages';
+spew('/etc/pets-api/api.conf.d/70-site.conf', "[log]\naccess = on\n");
+
+subtest 'removed' => sub {
+    is sh('dpkg --remove pets-api'), 0, 'without complaint' or diag said();
+    is sh('pgrep -c petsd'), 1, 'nothing runs';
+    is sh('ss -lx | grep -c pets-api'), 1, 'nothing listens';
+    ok -e "/etc/pets-api/$_", "$_ is kept" for qw(api.conf credentials/pepper api.conf.d/50-setup.conf api.conf.d/70-site.conf setup.answers);
+};
+
+subtest 'installed again' => sub {
+    is sh("dpkg --install $packages/new/pets-api_*.deb"), 0, 'without complaint' or diag said();
+    is sh('petsctl setup'), 0, 'setup finds everything as it was' or diag said();
+    is person()->post('/v1/pets', { name => 'Rex', species => 'dog' })->status, 201, 'and it serves';
+    is administrator()->get('/v1/users')->status, 200, 'passwords and second factors are good';
+};
+
+subtest 'purged' => sub {
+    is sh('dpkg --purge pets-api pets-api-doc pets-api-monitoring'), 0, 'without complaint' or diag said();
+    like said(), qr/the database is left/, 'it says that the database is left' or diag said();
+    is sh('pgrep -c petsd'), 1, 'nothing runs';
+    is sh("getent passwd pets-api pets-auth pets-mail pets-prune; getent group pets-api pets-auth pets-mail pets-prune"), 2, 'the system users are gone' or diag said();
+    ok !-e '/run/pets-api', 'the sockets are gone';
+    sh('systemctl list-unit-files --no-legend "petsd*"');
+    is said(), '', 'the units are gone';
+    is sh('systemctl --failed --no-legend'), 0, 'nothing';
+    is said(), '', '... has failed';
+
+    my $before = JSON::PP->new->utf8->decode(slurp("$ENV{PETS_TEST_DIR}/before.json"));
+    my $after  = everything();
+    my %mine   = map { $_ => 1 } grep { m{^/etc/pets-api(?:/api\.conf\.d(?:/70-site\.conf)?)? } } keys %$after;
+    is scalar keys %mine, 3, 'what an administrator has made is there';
+    my @left    = grep { !exists $before->{$_} && !$mine{$_} } sort keys %$after;
+    my @lost    = grep { !exists $after->{$_} } sort keys %$before;
+    my @changed = grep { exists $before->{$_} && $before->{$_} ne $after->{$_} } sort keys %$after;
+    is "@left",    '', 'nothing else is left';
+    is "@lost",    '', 'nothing is lost';
+    is "@changed", '', 'nothing is changed';
+
+    is sh('nginx -t && curl -sf http://127.0.0.1/'), 0, "nginx serves Debian's example site again" or diag said();
+    is sh("runuser -u postgres -- psql -d pets -Atc 'select count(*) > 0 from pets.pet'"), 0, 'the database';
+    is said(), "t\n", '... is as it was';
+};
+
+done_testing;
