@@ -25,8 +25,10 @@ pages.stamp: $(DOCS_OF_PAGES) $(SWAGGER_UI_STAMP)
 swagger-ui.stamp: docs/pages/package.json docs/pages/package-lock.json
 	$(AM_V_GEN)rm -rf swagger-ui && mkdir swagger-ui
 	$(AM_V_at)cp $(srcdir)/docs/pages/package.json $(srcdir)/docs/pages/package-lock.json swagger-ui
-	$(AM_V_at)(cd swagger-ui && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error) || \
+	$(AM_V_at)(cd swagger-ui && $(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error \
+	    --cache "$${npm_config_cache:-$(abs_builddir)/swagger-ui/cache}") || \
 	  { echo "swagger-ui-dist could not be installed from the npm registry; see configure --help for --with-swagger-ui" >&2; exit 1; }
+	$(AM_V_at)rm -rf swagger-ui/cache
 	$(AM_V_at)touch $@
 
 if MAKE_PAGES

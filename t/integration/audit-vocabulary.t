@@ -500,6 +500,10 @@ my %verbs = (
     },
     'pepper new' => $secret->('pepper'),
     'secret new' => $secret->('secret'),
+    'secret scram' => {
+        good => [['a verifier', 0, sub { ctl($keyring->file, 'secret', 'scram', spew("$private/password", "$word\n", 0600)) }, none('nothing changes: it writes what follows from a file')]],
+        bad  => [['no file', 1, sub { ctl($keyring->file, 'secret', 'scram', "$private/no-such-file") }, none('nothing was done')]],
+    },
     'database prune' => {
         # What else is over by now has gone before.
         good => [['a session', 0, sub { ctl($prune, 'database', 'prune', @why) }, sub { success('sensitive_delete', 'operator', session => undef, gone => 1, days => 90) },
