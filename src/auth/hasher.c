@@ -5,30 +5,20 @@
  * process takes its permit when it has a job, and looks then whether the job is still wanted. A job
  * that is cancelled later cannot be stopped: its slot is orphaned, and free again when it is done.
  *
- * It is a process and not a thread because of the scheduler: Linux shares the processors out
- * between sessions first (autogroups, sched(7)) and looks at a nice value only within one. A nice
- * thread of a pool would be the equal of all of PostgreSQL.
+ * It is a process and not a thread, so that it can have a nice value and a timer of its own.
  */
 #include "auth/hasher.h"
+#include "auth/turns.h"
 #include "base/log.h"
 #include "pool/permits.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
-/*
- * Beside others that use up all processors a group of GROUP_NICENESS gets a third of what one of
- * them gets: with much less, or with SCHED_IDLE, nobody could log in then.
- */
-enum { NICENESS = 19, GROUP_NICENESS = 5, TURN_NS = 100000, GROUP_PAUSE_MS = 100, DEATHS_MAX = 3 };
+enum { DEATHS_MAX = 3 };
 
 struct hash_slot {
     struct hash_slot *next;
@@ -136,6 +126,7 @@ static void work_one(const struct hasher *hasher)
     struct work *work = hasher->work;
 
     atomic_store(&hasher->scoreboard->hashing, 1);
+    turns_begin();
     if (work->kind == HASH_VERIFY) {
         work->good = password_verify(work->pepper, work->password, work->length, work->hash);
         if (!work->good)
@@ -144,60 +135,8 @@ static void work_one(const struct hasher *hasher)
         work->good = password_hash(hasher->pepper, work->password, work->length, hasher->cost,
                          work->hash) == 0;
     }
+    turns_end();
     atomic_store(&hasher->scoreboard->hashing, 0);
-}
-
-/* Nobody who wakes up waits for the end of a long turn: the shortest that can be had. */
-static void be_nice(void)
-{
-    /* struct sched_attr, whose header cannot be had together with libc's <sched.h>. */
-    const struct {
-        uint32_t size;
-        uint32_t policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime_ns;
-        uint64_t deadline_ns;
-        uint64_t period_ns;
-    } attributes = {
-        .size = sizeof attributes, .policy = SCHED_OTHER, .nice = NICENESS, .runtime_ns = TURN_NS};
-
-    if (syscall(SYS_sched_setattr, 0, &attributes, 0) != 0)
-        setpriority(PRIO_PROCESS, 0, NICENESS);
-}
-
-/*
- * A session of its own, whose share of the processors can be set with what is returned; -1 where
- * there are no autogroups, and the nice value is what counts. Only who may be dumped may open that,
- * so for this moment the process may; whoever could use it can read the pepper from its file.
- */
-static int lead_group(void)
-{
-    int dumpable = prctl(PR_GET_DUMPABLE);
-    int group;
-
-    setsid();
-    prctl(PR_SET_DUMPABLE, 1);
-    group = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
-    prctl(PR_SET_DUMPABLE, dumpable);
-    return group;
-}
-
-/* The kernel lets all processes together do it ten times a second; a job does not wait for it. */
-static int be_a_nice_group(int group, int fd)
-{
-    struct pollfd job = {.fd = fd, .events = POLLIN};
-
-    while (group != -1) {
-        if (dprintf(group, "%d", GROUP_NICENESS) > 0 || errno != EAGAIN) {
-            close(group);
-            group = -1;
-        } else if (poll(&job, 1, GROUP_PAUSE_MS) != 0) {
-            break;
-        }
-    }
-    return group;
 }
 
 /* Listeners, connections and the lifeline are the worker's. */
@@ -216,17 +155,14 @@ static void close_others(int a, int b)
 _Noreturn static void run(const struct hasher *hasher, int fd)
 {
     struct work *work = hasher->work;
-    int group;
     int permit;
     char byte;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "petsd-hasher");
     close_others(fd, hasher->permits_fd);
-    be_nice();
-    group = lead_group();
+    turns_init();
     for (;;) {
-        group = be_a_nice_group(group, fd);
         if (recv(fd, &byte, 1, 0) != 1)
             break;
         permit = permits_take(hasher->permits_fd, hasher->permits);

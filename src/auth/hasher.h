@@ -2,8 +2,8 @@
  * hasher.h: the hashing process of a worker. bcrypt takes a quarter of a second; here it stalls
  * nobody. Jobs run one at a time in the order they came; each is answered by the loop. The queue is
  * bounded: a flood of logins is refused at once instead of waiting. Over the whole pool at most
- * password.hash_slots are hashed at once, and at a low priority, in a session (setsid(2)) of
- * their own, so that whoever else is on the machine finds it free.
+ * password.hash_slots are hashed at once, at a low priority and in short turns (turns.h), so that
+ * whoever else is on the machine finds it free.
  *
  * The password and the hash are copied at submission and the copies wiped after use: the process
  * never touches a request. When it dies, another one takes its place and does its job again.
@@ -44,7 +44,7 @@ void hash_job_expect(struct hash_job *job, const char *hash, size_t length);
 void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *password, size_t length);
 
 /*
- * Starts the process, with all signals blocked in it; it keeps none of the caller's descriptors.
+ * Starts the process, with all signals but SIGALRM blocked in it; it keeps none of the caller's descriptors.
  * Uses password.bcrypt_cost, hash_queue and hash_slots; borrows the pepper, which new hashes are
  * made with, and the worker's loop, permits and slot. NULL with errno. Caller frees.
  */

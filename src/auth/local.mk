@@ -23,7 +23,8 @@ libpets_a_SOURCES += \
 	src/auth/server_key.c src/auth/server_key.h \
 	src/auth/token.c src/auth/token.h \
 	src/auth/token_cache.c src/auth/token_cache.h \
-	src/auth/totp.c src/auth/totp.h
+	src/auth/totp.c src/auth/totp.h \
+	src/auth/turns.c src/auth/turns.h
 
 # What people choose again and again; the program looks it up (password.common_list_file).
 pkgdata_DATA = common-passwords

@@ -9,7 +9,7 @@ use Bench::Table qw(median);
 use Getopt::Long qw(GetOptions);
 use IO::Select;
 use IO::Socket::INET;
-use Pets::Env qw(slurp spew test_dir);
+use Pets::Env qw(slurp spew test_dir wait_until);
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -28,6 +28,7 @@ my %found;
 for my $connections (split /,/, $option{connections}) {
     wrk($connections);    # warms up
     for my $round (1 .. $option{rounds}) {
+        wait_until { !$service->auth->status->{hash_pending} } 60, 'the end of the last flood';
         my $quiet  = wrk($connections);
         my $before = $service->auth->status->{counters}{password_hashes_total};
         my $flood  = start_flood($option{seconds} + 2);

@@ -1,0 +1,95 @@
+/*
+ * turns.c: a timer whose handler sleeps. What it calls may be called in a handler
+ * (signal-safety(7)).
+ */
+#include "auth/turns.h"
+#include "base/base.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+enum { NICENESS = 19, TURN_US = 250, PAUSE_MIN_US = 20, PAUSE_MAX_US = 8000, LATE_US = 100 };
+
+static volatile sig_atomic_t computing;
+static long pause_us; /* the handler's, while `computing` */
+
+static void arm(long us)
+{
+    setitimer(ITIMER_REAL, &(const struct itimerval){.it_value = {.tv_usec = us}}, NULL);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
+}
+
+static void on_alarm(int sig)
+{
+    const int error = errno;
+    const int64_t from = now_us();
+
+    (void)sig;
+    if (computing) {
+        nanosleep(&(const struct timespec){.tv_nsec = pause_us * 1000}, NULL);
+        if (now_us() - from > pause_us + LATE_US)
+            pause_us = MIN(pause_us * 2, PAUSE_MAX_US);
+        else
+            pause_us = MAX(pause_us / 2, PAUSE_MIN_US);
+        arm(TURN_US);
+    }
+    errno = error;
+}
+
+/* And from Linux 6.12 on the shortest slice that can be had: who wakes up meanwhile waits for it.
+ */
+static void be_nice(void)
+{
+    /* struct sched_attr, whose header cannot be had together with libc's <sched.h>. */
+    const struct {
+        uint32_t size;
+        uint32_t policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns;
+        uint64_t deadline_ns;
+        uint64_t period_ns;
+    } attributes = {
+        .size = sizeof attributes, .policy = SCHED_OTHER, .nice = NICENESS, .runtime_ns = 100000};
+
+    if (syscall(SYS_sched_setattr, 0, &attributes, 0) != 0)
+        setpriority(PRIO_PROCESS, 0, NICENESS);
+}
+
+void turns_init(void)
+{
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    sigset_t alarm;
+
+    be_nice();
+    prctl(PR_SET_TIMERSLACK, 1); /* pauses end when they should */
+    sigaction(SIGALRM, &action, NULL);
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &alarm, NULL);
+}
+
+void turns_begin(void)
+{
+    pause_us = PAUSE_MIN_US;
+    computing = 1;
+    arm(TURN_US);
+}
+
+void turns_end(void)
+{
+    computing = 0; /* a handler that comes late does not arm it again */
+    arm(0);
+}
