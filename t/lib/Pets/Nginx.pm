@@ -98,6 +98,7 @@ sub render ($self, %settings) {
     $self->{settings} = {%{$self->{settings} // {}}, %settings};
     my %value = (
         %UNLIMITED,
+        UPSTREAM_KEEP   => '1s',    # a pool that is reloaded waits for it
         HTTPS_LISTEN    => '127.0.0.1:' . $self->https_port,
         HTTP_LISTEN     => '127.0.0.1:' . $self->http_port,
         OPS_LISTEN      => '127.0.0.1:' . $self->ops_port,
