@@ -4,20 +4,21 @@
  * connection that is lost while a writing statement is on its way leaves the outcome unknown, and
  * the client is told so. A query that settles its transaction itself is sent with a flush in the
  * place of the sync; more follows when its rows are there. The password file is read for every
- * attempt, so a rotated password is picked up.
+ * attempt, so a rotated password is picked up. Of several hosts an attempt begins with the one
+ * after that of the last failure: libpq would wait at one that is silent until the time is up.
  */
 #include "db/connection.h"
 
 #include <endian.h>
 #include <libpq-fe.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "db/attempt.h"
 #include "db/sqlstate.h"
 
-enum { BACKOFF_FIRST_MS = 100, HUNG_GRACE_MS = 1000, ERROR_SIZE = 256 };
+enum { HUNG_GRACE_MS = 1000, ERROR_SIZE = 256 };
 
 enum state { DOWN, CONNECTING, PREPARING, IDLE, BUSY };
 
@@ -29,6 +30,7 @@ struct connection {
     bool started;
     int64_t since_us; /* CONNECTING, PREPARING, BUSY: when it began; DOWN: when to try again */
     int failures;     /* attempts in a row */
+    int host;         /* which of several hosts the next attempt begins with, modulo their number */
     int preparing;    /* the statement whose PREPARE is answered next */
     char error[ERROR_SIZE];
 
@@ -40,6 +42,7 @@ struct connection {
     bool undone; /* its end is that it is undone: errors are meant */
     enum err err;
     bool definite; /* the server itself reported the error: nothing was changed */
+    bool readonly; /* the server takes no writes any more: another one does, or will */
 };
 
 static void on_ready(struct watch *watch, uint32_t events);
@@ -58,21 +61,6 @@ static void finish(struct query *query, enum err err)
 }
 
 /* --- losing --- */
-
-static int64_t backoff_us(const struct connection *connection)
-{
-    int64_t limit = connection->options.config->database.reconnect_max_ms;
-    int64_t wait = BACKOFF_FIRST_MS;
-    uint32_t random = 0;
-
-    for (int i = 1; i < connection->failures && wait < limit; i++)
-        wait *= 2;
-    wait = MIN(wait, limit);
-    if (getrandom(&random, sizeof random, GRND_NONBLOCK) < 0)
-        random = (uint32_t)base_now_us();
-    /* Half of it is certain, half is chance, so that many workers do not come back in step. */
-    return wait * 500 + wait * 500 * (random % 1024) / 1024;
-}
 
 /* What its query is told when the connection is gone. */
 static enum err lost_outcome(const struct connection *connection)
@@ -94,6 +82,7 @@ static void lose(struct connection *connection, const char *reason)
 
     snprintf(connection->error, ERROR_SIZE, "%.*s", (int)strcspn(reason, "\n"), reason);
     connection->failures += was_up ? 0 : 1;
+    connection->host += was_up ? 0 : 1;
     log_event(LEVEL_WARNING, was_up ? "database_connection_lost" : "database_connect_failed",
         log_str("error", connection->error), log_int("failures", connection->failures));
     count(connection, was_up ? COUNTER_DATABASE_LOST : COUNTER_DATABASE_FAILURES);
@@ -103,8 +92,10 @@ static void lose(struct connection *connection, const char *reason)
     connection->pg = NULL;
     connection->query = NULL;
     connection->state = DOWN;
-    connection->since_us =
-        loop_now(connection->options.loop) + (was_up ? 0 : backoff_us(connection));
+    connection->since_us = loop_now(connection->options.loop) +
+                           (was_up ? 0
+                                   : attempt_wait_us(connection->failures,
+                                         connection->options.config->database.reconnect_max_ms));
     connection->options.down(connection->options.owner, was_up);
     if (query != NULL)
         finish(query, lost_outcome(connection));
@@ -123,17 +114,19 @@ static void ignore_notice(void *context, const char *message)
     (void)message;
 }
 
-static PGconn *connect_start(const struct config *config, const char *signs, const char *password)
+static PGconn *connect_start(
+    const struct config *config, int host, const char *signs, const char *password)
 {
-    char port[12], timeout[12], options[64], name[64];
+    char port[12], timeout[12], options[64], name[64], hosts[256];
     const char *keywords[] = {"host", "port", "dbname", "user", "password", "sslmode",
         "sslrootcert", "application_name", "options", "client_encoding", "gssencmode",
-        "tcp_user_timeout", "keepalives_idle", "target_session_attrs", NULL};
-    const char *values[] = {config->database.host, port, config->database.name,
-        config->database.user, password, config->database.sslmode, config->database.sslrootcert,
-        name, options, "UTF8", "disable", timeout, "30",
-        strchr(config->database.host, ',') != NULL ? "read-write" : "any", NULL};
+        "tcp_user_timeout", "keepalives_idle", "keepalives_interval", "target_session_attrs", NULL};
+    const char *values[] = {hosts, port, config->database.name, config->database.user, password,
+        config->database.sslmode, config->database.sslrootcert, name, options, "UTF8", "disable",
+        timeout, "30", "10", attempt_host_count(config->database.host) > 1 ? "read-write" : "any",
+        NULL};
 
+    attempt_hosts(config->database.host, host, hosts, sizeof hosts);
     snprintf(port, sizeof port, "%d", config->database.port);
     snprintf(timeout, sizeof timeout, "%d", config->database.statement_timeout_ms + HUNG_GRACE_MS);
     snprintf(
@@ -159,7 +152,7 @@ void connection_start(struct connection *connection)
             return;
         }
     }
-    connection->pg = connect_start(config, connection->options.signs, password);
+    connection->pg = connect_start(config, connection->host, connection->options.signs, password);
     if (password != NULL)
         secret_free(password, strlen(password));
     if (connection->pg == NULL)
@@ -370,7 +363,7 @@ int connection_send(struct connection *connection, struct query *query)
     connection->open = query->settle != NULL;
     connection->undone = false;
     connection->err = ERR_NONE;
-    connection->definite = false;
+    connection->definite = connection->readonly = false;
     query->connection = connection;
     if (query->sent != NULL)
         query->sent(query, PQbackendPID(connection->pg));
@@ -427,6 +420,7 @@ static void note_error(struct connection *connection, const PGresult *result)
         connection->query->places = places_of(connection->query->arena, result);
     /* A server that ends the session may have committed: only other errors are a clear no. */
     connection->definite = strncmp(sqlstate, "57P", 3) != 0 && strncmp(sqlstate, "08", 2) != 0;
+    connection->readonly = strcmp(sqlstate, "25006") == 0;
     if (connection->err == ERR_TIMED_OUT)
         count(connection, COUNTER_STATEMENT_TIMEOUTS);
     if (connection->err == ERR_INTERNAL || connection->err == ERR_TIMED_OUT) {
@@ -444,6 +438,10 @@ static void on_synced(struct connection *connection)
     struct query *query = connection->query;
     enum err err = connection->err;
 
+    if (connection->readonly) {
+        lose(connection, "the server is read-only");
+        return;
+    }
     connection->query = NULL;
     connection->state = IDLE;
     connection->options.idle(connection->options.owner);

@@ -4,6 +4,7 @@
  */
 #include "db/db.h"
 
+#include "db/attempt.h"
 #include "db/connection.h"
 
 struct db {
@@ -16,6 +17,7 @@ struct db {
     int queued;
     int ready;
     int failures; /* attempts in a row, over all connections */
+    int hosts;
     bool settled;
     int count;
     struct connection *connections[];
@@ -101,8 +103,9 @@ static void serve_queue(void *owner)
 /* --- connections that come and go --- */
 
 /*
- * The first attempt has ended, one way or the other. Only now the other connections are made: a
- * worker can serve with one, and many at once would keep each other, and it, from getting ready.
+ * The first attempt has ended, one way or the other; with several hosts one has begun at each. Only
+ * now the other connections are made: a worker can serve with one, and many at once would keep each
+ * other, and it, from getting ready.
  */
 static void settle(struct db *db)
 {
@@ -135,7 +138,8 @@ static void on_down(void *owner, bool was_up)
     publish(db);
     while (db->head != NULL && db->ready == 0 && db->failures > 0)
         fail_head(db, ERR_DATABASE_UNAVAILABLE);
-    settle(db);
+    if (was_up || db->failures >= db->hosts)
+        settle(db);
 }
 
 static void on_tick(struct tick *tick, int64_t now_us)
@@ -175,6 +179,7 @@ struct db *db_new(struct loop *loop, const struct db_options *options)
     db->options = *options;
     db->tail = &db->head;
     db->count = options->connections;
+    db->hosts = attempt_host_count(options->config->database.host);
     db->tick.run = on_tick;
     loop_add_tick(loop, &db->tick);
     for (int i = 0; i < db->count; i++)

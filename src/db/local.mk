@@ -2,6 +2,7 @@
 include $(top_srcdir)/sql/statements.mk
 
 libpets_a_SOURCES += \
+	src/db/attempt.c src/db/attempt.h \
 	src/db/connection.c src/db/connection.h \
 	src/db/db.c src/db/db.h \
 	src/db/query.c src/db/query.h \

@@ -1,5 +1,6 @@
 /*
- * db_values.c: what goes to PostgreSQL (binding), what comes back (rows) and what its errors mean.
+ * db_values.c: what goes to PostgreSQL (binding), what comes back (rows), what its errors mean, and
+ * where and when it is tried again.
  * Binding a wrong type and reading a wrong width are programming errors and abort: that is tested
  * by their signal.
  */
@@ -7,6 +8,7 @@
 
 #include <check.h>
 
+#include "db/attempt.h"
 #include "db/query.h"
 #include "db/sqlstate.h"
 
@@ -344,6 +346,37 @@ START_TEST(maps_sqlstates)
 }
 END_TEST
 
+START_TEST(begins_with_each_host_in_turn)
+{
+    static const char *const turns[] = {"a,/b,c", "/b,c,a", "c,a,/b", "a,/b,c"};
+    char turned[16];
+
+    ck_assert_int_eq(attempt_host_count("a"), 1);
+    ck_assert_int_eq(attempt_host_count("a,/b,c"), 3);
+    for (int i = 0; i < (int)countof(turns); i++) {
+        attempt_hosts("a,/b,c", i, turned, sizeof turned);
+        ck_assert_str_eq(turned, turns[i]);
+    }
+    attempt_hosts("alone", 7, turned, sizeof turned);
+    ck_assert_str_eq(turned, "alone");
+}
+END_TEST
+
+START_TEST(waits_longer_up_to_the_limit)
+{
+    static const struct {
+        int failures, limit_ms, most_ms;
+    } rows[] = {{1, 5000, 100}, {2, 5000, 200}, {5, 5000, 1600}, {9, 5000, 5000}, {1, 10, 10}};
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        int64_t wait = attempt_wait_us(rows[i].failures, rows[i].limit_ms);
+
+        ck_assert_int_ge(wait, rows[i].most_ms * 500);
+        ck_assert_int_le(wait, rows[i].most_ms * 1000);
+    }
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("values");
@@ -364,6 +397,8 @@ int main(void)
     tcase_add_test(tests, survives_cut_arrays);
     tcase_add_loop_test_raise_signal(tests, aborts, SIGABRT, 0, CASES);
     tcase_add_test(tests, maps_sqlstates);
+    tcase_add_test(tests, begins_with_each_host_in_turn);
+    tcase_add_test(tests, waits_longer_up_to_the_limit);
     suite_add_tcase(suite, tests);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -19,6 +19,8 @@ seconds (initdb, sqitch), so it is made once for each state of F<sql/schema> and
     printf "host=%s port=%s name=%s\n", $pg->socket_dir, $pg->port, $pg->database;
     my $file = $pg->password_file('pets_api');                  # mode 0600
     $pg->stop;  $pg->stop('immediate');  $pg->kill9;  $pg->start;
+    my $copy = $pg->replica(dir => test_dir() . '/copy')->start;    # a hot standby that follows
+    $copy->promote;                                             # ... and takes its place
 
 The superuser is the user who runs this, by peer authentication and on the Unix socket only; the pools'
 roles have random SCRAM passwords. A directory that already holds a cluster is used again, with its
@@ -28,6 +30,7 @@ passwords, so that F<quickstart> finds its pets. Options of C<new>:
     bare     without roles and schema: an empty database (for tests of the schema itself)
     tls      listen on 127.0.0.1 too, at a free port, with a certificate of a throw-away authority:
              root_cert is its file, and "localhost" and "127.0.0.1" are the names it holds
+    port     its number (5432, with tls a free one)
     durable  keep fsync on (it is off, these are tests)
     config   { name => value, ... } for postgresql.conf
 
@@ -67,7 +70,7 @@ sub new ($class, %option) {
         durable => $option{durable},
         config  => $option{config} // {},
         user    => scalar getpwuid($>) // die("user $> has no name\n"),
-        port    => $option{tls} ? free_port() : 5432,
+        port    => $option{port} // ($option{tls} ? free_port() : 5432),
     }, $class;
     if (!-e $self->data_dir . '/PG_VERSION') {
         remove_tree($self->data_dir);
@@ -131,11 +134,13 @@ sub stop ($self, $mode = 'fast') {
     return;
 }
 
-# Kills the server, and returns when its children have noticed.
-sub kill9 ($self) {
+# Kills the server, and returns when its children have noticed; with all => 1 they are killed as well, as when a
+# machine loses its power.
+sub kill9 ($self, %option) {
     my $process = delete $self->{process} // return;
     my @children = children_of($process->pid);
     $process->signal('KILL');
+    kill KILL => @children if $option{all};
     $process->wait(10);
     wait_until { !grep { !process_gone($_) } @children } 20, 'the server processes to end';
     return;
@@ -148,6 +153,30 @@ sub set_password ($self, $role, %option) {
     $self->dbh->do("alter role $role password '$password'");
     spew($self->password_file($role), $password, 0600) if $option{write_file} // 1;
     return $password;
+}
+
+# --- a second one ---------------------------------------------------------------------------------------
+
+# A streaming replica: a copy with a directory (dir), socket and configuration of its own, stopped, that has the same
+# port and passwords. It calls itself "replica", for synchronous_standby_names.
+sub replica ($self, %option) {
+    make_path($option{dir}, { mode => 0755 });
+    my ($status, $out, $err) = run(
+        [_program('pg_basebackup'), '-h', $self->{socket_dir}, '-p', $self->{port}, '-U', $self->{user}, '-D', "$option{dir}/data", '--checkpoint=fast', '--no-sync'],
+        env => \%clean_env,
+    );
+    $status == 0 or die "pg_basebackup: $err";
+    ($status, $out, $err) = run(['cp', '-a', "$self->{dir}/secrets", "$option{dir}/secrets"]);
+    $status == 0 or die "cp: $err";
+    spew("$option{dir}/data/standby.signal", '', 0600);
+    my $from = "host=$self->{socket_dir} port=$self->{port} user=$self->{user} application_name=replica";
+    return (ref $self)->new(%option, port => $self->{port}, config => { primary_conninfo => $from, %{ $option{config} // {} } });
+}
+
+# Makes a replica a server of its own; returns when it takes writes.
+sub promote ($self) {
+    $self->dbh->do('select pg_promote(true, 60)');
+    return $self;
 }
 
 # --- asking ---------------------------------------------------------------------------------------------
@@ -321,6 +350,7 @@ sub _write_config ($self) {
     my $roles = join ',', ROLES;
     spew($self->data_dir . '/pg_hba.conf', <<~END, 0600);
         local   all  "$self->{user}"  peer
+        local   replication  "$self->{user}"  peer
         local   all  all  scram-sha-256
         hostssl all  $roles  127.0.0.1/32  scram-sha-256
         END
