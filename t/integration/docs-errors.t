@@ -22,7 +22,7 @@ is scalar(() = $table =~ /\[ERR_(?!COUNT\b)\w+\]\s*=/g), 1 + keys %code, 'wholly
 
 # nginx: the titles, and the statuses that lead to them.
 my $http     = slurp(src() . '/nginx/http.conf');
-my $problems = slurp(src() . '/nginx/problems.conf');
+my $problems = slurp(src() . '/nginx/errors.conf');
 my ($titles) = $http =~ /map \$uri \$pets_problem_title \{(.*?)\n\}/s or BAIL_OUT('no titles in nginx/http.conf');
 while ($titles =~ m{/\.problem/([a-z_]+) "([^"]+)"}g) {
     my ($name, $title) = ($1, $2);

@@ -45,7 +45,17 @@ like $text, qr{\Q$other{$_}\E}, "$_ is used, as it was given" for sort keys %def
 like $text, qr/"address";q=77;w=660\b/, 'so long until a burst is forgotten';
 like $text, qr/"sign-in";q=85;w=11\b/, 'also where that is no whole second';
 
-for my $wrong ('NOPE=1', 'api_socket=/x', 'API_SOCKET=', 'SERVER_NAME=a; evil on', "SERVER_NAME=a\nb", 'SERVER_NAME={', 'MAX_BODY="1', '=x', 'API_SOCKET.*=x', 'LIMIT_RATE=fast', 'LIMIT_RATE=1r/h', 'AUTH_RATE=0r/s', 'LIMIT_RATE=r/s', 'AUTH_BURST=many') {
+# Several servers of a pool.
+sub upstream ($dir) { return (read_file("$dir/http.conf") =~ /^upstream pets_api \{\n(.*?)^    keepalive /ms)[0] }
+is upstream("$scratch/usual"), "    server unix:$default{API_SOCKET} max_fails=0;\n", 'one server is never left out';
+($status, $said) = render("$scratch/hosts", 'API_SOCKET=/a.sock,10.0.0.2:9001,[fd00::2]:9001');
+is "$status$said", '0', 'several servers';
+is upstream("$scratch/hosts"), join('', map { "    server $_ max_fails=1 fail_timeout=5s;\n    server $_ max_fails=0 backup;\n" } 'unix:/a.sock', '10.0.0.2:9001', '[fd00::2]:9001'),
+    'each is there, and once more for when all have failed';
+like read_file("$scratch/hosts/http.conf"), qr/"~\^\(\?:0\|0 : 0\)\$" "";/, 'three servers: two more tries';
+like read_file("$scratch/usual/http.conf"), qr/"~\^\(\?:none\)\$" "";/, 'one server: none';
+
+for my $wrong ('NOPE=1', 'API_SOCKET=/a,,/b', 'AUTH_SOCKET=/a, /b', 'api_socket=/x', 'API_SOCKET=', 'SERVER_NAME=a; evil on', "SERVER_NAME=a\nb", 'SERVER_NAME={', 'MAX_BODY="1', '=x', 'API_SOCKET.*=x', 'LIMIT_RATE=fast', 'LIMIT_RATE=1r/h', 'AUTH_RATE=0r/s', 'LIMIT_RATE=r/s', 'AUTH_BURST=many') {
     ($status, $said) = render("$scratch/wrong", $wrong);
     isnt $status, 0, 'refused: ' . ($wrong =~ s/\n/\\n/r);
     like $said, qr/\Arender: /, 'and says why';
@@ -64,7 +74,8 @@ for my $path (glob "$source/*.conf") {
     my ($name) = $path =~ m{([^/]+)\z};
     my $conf = read_file($path) =~ s/#.*$//mgr;
     unlike $conf, qr/\badd_header\b/, "$name: no add_header, it would hide those of problems.conf" if $name ne 'problems.conf';
-    unlike $conf, qr/\berror_page\b/, "$name: no error_page, for the same reason" if $name ne 'problems.conf';
+    like $conf, qr/^include pets-api\/errors\.conf;$/m, "$name: an error_page hides those of errors.conf, so they are there, too"
+        if $conf =~ /\berror_page\b/ && $name ne 'errors.conf';
     unlike $conf, qr/\bif\s*\([^)]*\)\s*\{(?!\s*return \d+;\s*\})/, "$name: an if does nothing but return";
 }
 
@@ -75,7 +86,7 @@ my ($titles) = $all =~ /(map \$uri \$pets_problem_title \{.*?^\})/ms;
 my %title   = $titles =~ m{/\.problem/(\w+) "([^"]+)"}g;
 $title{internal_error} = ($titles =~ /default "([^"]+)"/)[0];
 my %status = map { my ($list, $code) = @$_; $code => [split ' ', $list] } map { [m{^error_page ([\d ]+?) (?:=\d+ )?/\.problem/(\w+)}] }
-    grep { /^error_page/ } split /\n/, $all;
+    grep { m{^error_page .*/\.problem/} } split /\n/, $all;
 is_deeply [sort keys %title], [sort keys %status], 'each problem has a title, each title a problem';
 cmp_ok scalar(grep { $known{$_} } keys %title), '>', 8, 'codes in common with the program';
 for my $code (grep { $known{$_} } sort keys %title) {

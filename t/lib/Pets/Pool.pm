@@ -22,7 +22,7 @@ lines) and never parses or sleeps by itself.
     $pool->stop;
 
 Options of new: name (api), config, dir (where files go: the test's directory), sockets (where sockets go:
-the test's socket directory), listen and ops_listen (false: not written into the configuration), pass (a
+the test's socket directory), address (ADDRESS:PORT instead of a socket), listen and ops_listen (false: not written into the configuration), pass (a
 list of [name, handle] passed as LISTEN_FDS), env, notify (listen for sd_notify messages), program, arguments.
 
 =cut
@@ -50,7 +50,7 @@ sub new($class, %option) {
         arguments => $option{arguments} // [],
         file    => "$dir/$name.ini",
         log     => "$dir/$name.log",
-        socket  => "$sock/$name.sock",
+        socket  => $option{address} // "$sock/$name.sock",
         ops     => "$sock/$name-ops.sock",
         sockets => $sock,
         log_at  => 0,
@@ -68,6 +68,7 @@ sub new($class, %option) {
     return $self;
 }
 
+sub pools($self)       { return $self }    # see Pets::Pools
 sub name($self)        { return $self->{name} }
 sub file($self)        { return $self->{file} }
 sub log_file($self)    { return $self->{log} }

@@ -24,8 +24,12 @@ Options of new:
     dir, sockets                 # otherwise the test's own
     mail       => 1              # with mail: [mail] mode is on, and mail() collects what was sent
     keep       => 1              # the database and the secrets of an earlier run are used again
+    hosts      => 2              # so many instances of both pools behind nginx; otherwise PETS_HOSTS (the second by TCP), or one
 
-Parts can be had and handled one by one: database (a Pets::Cluster), api and auth (each a Pets::Pool), nginx
+PETS_HOSTS=2 ./t/run runs the tests against two instances, as if on two hosts; those that are about the processes or the
+numbers of one pool say hosts => 1.
+
+Parts can be had and handled one by one: database (a Pets::Cluster), api and auth (each a Pets::Pool, or Pets::Pools of several hosts), nginx
 (a Pets::Nginx), and the files of secrets: signing_key_file, public_keys_dir, pepper_file, refresh_key_file, mfa_key_file, cursor_key_file('api'), password_file('pets_api').
 
 =cut
@@ -36,10 +40,11 @@ use File::Path qw(make_path);
 use Pets::CA;
 use Pets::Client;
 use Pets::Cluster;
-use Pets::Env qw(bin build built run slurp spew test_dir sock_dir random_hex process_gone);
+use Pets::Env qw(bin build built run slurp spew test_dir sock_dir random_hex process_gone free_port);
 use Pets::MailSink;
 use Pets::Nginx;
 use Pets::Pool;
+use Pets::Pools;
 use Pets::Totp;
 
 sub new($class, %option) {
@@ -225,9 +230,22 @@ sub pool_config($self, $name) {
     return \%config;
 }
 
+# How many there are unless the test says so.
+sub hosts($self) { return $ENV{PETS_HOSTS} // 1 }
+
+# A pool as it is on that host: the same database and the same secrets, other sockets and files.
+sub pool($self, $name, $host) {
+    my ($dir, $sockets) = map { $host > 1 ? "$self->{$_}/host$host" : $self->{$_} } qw(dir sockets);
+    make_path($dir, $sockets);
+    my @address = $host > 1 && !$self->{option}{hosts} ? (address => '127.0.0.1:' . free_port()) : ();
+    return Pets::Pool->new(name => $name, dir => $dir, sockets => $sockets, config => $self->pool_config($name), @address);
+}
+
 sub start_pools($self) {
+    my $hosts = $self->{option}{hosts} // $self->hosts;
     for my $name (qw(api auth)) {
-        $self->{$name} = Pets::Pool->new(name => $name, dir => $self->{dir}, sockets => $self->{sockets}, config => $self->pool_config($name));
+        my @pools = map { $self->pool($name, $_) } 1 .. $hosts;
+        $self->{$name} = $hosts > 1 ? Pets::Pools->new(@pools) : $pools[0];
         $self->{$name}->start(wait => 'none');
     }
     $self->{$_}->wait_ready for qw(api auth);
@@ -241,8 +259,8 @@ sub start_nginx($self) {
         ca              => $self->{ca},
         openapi         => built('openapi.json'),
         pages           => build() . '/pages',
-        api_socket      => $self->{api}->socket_path,
-        auth_socket     => $self->{auth}->socket_path,
+        api_socket      => join(',', map { $_->socket_path } $self->{api}->pools),
+        auth_socket     => join(',', map { $_->socket_path } $self->{auth}->pools),
         api_ops_socket  => $self->{api}->ops_path,
         auth_ops_socket => $self->{auth}->ops_path,
         defined $port ? (https_port => $port) : (),
