@@ -250,6 +250,8 @@ static enum worker_exit run_app(struct worker *worker, struct service *service)
     struct server *server = server_new(worker, &app);
     int result;
 
+    if (service->keys != NULL)
+        worker->slot->signing_key_s = keys_signing_published(service->keys, worker->config);
     if (signing_kid(service) == NULL)
         snprintf(app.name, sizeof app.name, "pets-api/%s ", worker->config->pool.name);
     if (server == NULL) {

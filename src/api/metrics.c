@@ -170,6 +170,11 @@ static void put_identity(struct buf *out, const struct status *status)
     single(out, "generation", "gauge", "Generation of workers that serves; a reload adds one.",
         status->generation);
     single(out, "draining", "gauge", "1 while the pool is stopping.", status->draining);
+    if (status->signing_key_s != 0)
+        single(out, "signing_key_published_seconds", "gauge",
+            "When the key that tokens are signed with was published, seconds since 1970; pool "
+            "auth.",
+            status->signing_key_s);
 }
 
 static void put_workers(struct buf *out, const struct status *status)

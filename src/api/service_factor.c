@@ -110,6 +110,7 @@ enum err service_record_failure(
     query_string(query, reason);
     query_string(query, exchange->request.id);
     query_inet(query, exchange->request.address);
+    slot_count(service_of(exchange)->slot, COUNTER_LOGINS_FAILED);
     log_event(LEVEL_WARNING, "authn_login_fail", log_request(&exchange->request),
         log_str("account_id", account == NULL ? NULL : text), log_str("reason", reason),
         log_str("address", exchange->request.address));

@@ -89,6 +89,7 @@ static void log_reuse(const struct exchange *exchange, const struct refresh_toke
 
     uuid_format(rows_uuid(&exchange->query.rows, 0, COLUMN_ACCOUNT), account);
     uuid_format(&given->session, session);
+    slot_count(service_of(exchange)->slot, COUNTER_TOKENS_REUSED);
     log_event(LEVEL_WARNING, "authn_token_reuse", log_request(&exchange->request),
         log_str("account_id", account), log_str("session_id", session),
         log_str("address", exchange->request.address));

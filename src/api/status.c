@@ -248,6 +248,13 @@ static void add_worker(struct status *status, const struct status_worker *worker
     status->hash_pending += worker->hash_pending;
 }
 
+/* The oldest is what an operator has to know of. */
+static void add_key(struct status *status, int64_t published_s)
+{
+    if (published_s != 0 && (status->signing_key_s == 0 || published_s < status->signing_key_s))
+        status->signing_key_s = published_s;
+}
+
 static void take_workers(
     struct status *status, const struct scoreboard *scoreboard, struct arena *arena)
 {
@@ -261,6 +268,7 @@ static void take_workers(
             continue;
         take_worker(worker, slot, status->now_us);
         add_worker(status, worker);
+        add_key(status, slot->signing_key_s);
         status->worker_count++;
     }
 }

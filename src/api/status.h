@@ -59,7 +59,8 @@ struct status {
     uint32_t connections, active, queued, database_ready, hashing, hash_pending;
 
     int64_t listen_queue, listen_limit; /* -1: unknown */
-    int64_t rss_bytes;                  /* of all workers, the ops worker among them */
+    int64_t signing_key_s; /* when the oldest key that a worker signs with was published; 0: none */
+    int64_t rss_bytes;     /* of all workers, the ops worker among them */
     uint64_t endings[ENDING_COUNT];
     struct totals *totals; /* every route, and everything that is counted */
     struct status_answers answers;

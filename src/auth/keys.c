@@ -294,6 +294,19 @@ struct key *keys_signing(const struct keys *keys)
     return keys->signing;
 }
 
+int64_t keys_signing_published(const struct keys *keys, const struct config *config)
+{
+    char path[PATH_MAX];
+    struct stat status;
+
+    if (keys->signing == NULL ||
+        snprintf(path, sizeof path, "%s/%s" SUFFIX, config->token.public_keys_dir,
+            key_id(keys->signing)) >= (int)sizeof path ||
+        stat(path, &status) != 0)
+        return 0;
+    return status.st_mtime;
+}
+
 const char *keys_jwks(const struct keys *keys)
 {
     return keys->jwks;

@@ -45,6 +45,10 @@ struct key *keys_at(const struct keys *keys, size_t at);
 /* The private key that signs, or NULL (api pool). Borrowed. */
 struct key *keys_signing(const struct keys *keys);
 
+/* When its public half was published in token.public_keys_dir, as the file says: seconds since
+ * 1970, 0 when there is none. */
+int64_t keys_signing_published(const struct keys *keys, const struct config *config);
+
 /* The JWK set (RFC 7517) as JSON text, made once; borrowed. */
 const char *keys_jwks(const struct keys *keys);
 

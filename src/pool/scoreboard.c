@@ -65,6 +65,10 @@ const struct counter_info *counter_info(enum counter counter)
             "Passwords not hashed because hash_queue were waiting already."},
         [COUNTER_REHASHES] = {"password_rehashes_total",
             "Hashes of passwords replaced because the pepper or the cost has changed."},
+        [COUNTER_LOGINS_FAILED] = {"logins_failed_total",
+            "Passwords and codes refused, at a login or to prove anew who somebody is."},
+        [COUNTER_TOKENS_REUSED] = {"refresh_tokens_reused_total",
+            "Refresh tokens that came again after their time; their sessions were ended."},
         [COUNTER_THROTTLED_OWN] = {"throttled_own_total",
             "Attempts refused: too many of one network on one account."},
         [COUNTER_THROTTLED_ACCOUNT] = {"throttled_account_total",
@@ -272,6 +276,7 @@ static void clear(struct slot *slot)
     atomic_store(&slot->hashing, 0);
     atomic_store(&slot->hash_pending, 0);
     atomic_store(&slot->database_ready, 0);
+    atomic_store(&slot->signing_key_s, 0);
     write_begin(slot);
     set_used(slot, 0);
     memset(slot->entries, 0, sizeof slot->entries);

@@ -65,6 +65,8 @@ enum counter {
     COUNTER_HASHES,         /* passwords hashed */
     COUNTER_HASHES_REFUSED, /* hash queue full */
     COUNTER_REHASHES,       /* hashes replaced by newer ones of the same passwords */
+    COUNTER_LOGINS_FAILED,  /* passwords and codes that were refused: authn_login_fail */
+    COUNTER_TOKENS_REUSED,  /* refresh tokens that came again: authn_token_reuse */
     COUNTER_THROTTLED_OWN,  /* attempts refused, by the bucket that was full */
     COUNTER_THROTTLED_ACCOUNT,
     COUNTER_THROTTLED_NETWORK,
@@ -126,6 +128,7 @@ struct slot {
     _Atomic uint32_t database_ready; /* database connections ready or busy */
     _Atomic uint32_t hashing;        /* 1 while a password is being hashed; the hasher's */
     _Atomic uint32_t hash_pending;   /* passwords in hand: that one, and those that wait */
+    _Atomic int64_t signing_key_s;   /* when the key it signs with was published; 0: none */
     _Atomic uint32_t sequence;       /* odd while entries are being written */
     _Atomic uint32_t used;           /* one bit for each entry in use */
     struct request_entry entries[SCOREBOARD_REQUESTS];

@@ -38,6 +38,10 @@ my $token = $door->request(method => 'POST', uri => '/v1/auth/login', body => { 
 ok $token, 'logged in';
 is_deeply requests(metrics($auth)), { 'POST /v1/auth/register 2xx' => 1, 'POST /v1/auth/login 2xx' => 1 }, 'the auth pool has counted these';
 is metrics($auth)->{value}{pets_password_hashes_total}, 2, 'and two hashes';
+is $door->request(method => 'POST', uri => '/v1/auth/login', body => { email => $email, password => 'not that of ann' })->{status}, 401, 'a guess';
+is metrics($auth)->{value}{pets_logins_failed_total}, 1, 'is counted';
+is metrics($auth)->{value}{pets_signing_key_published_seconds}, (stat glob $service->public_keys_dir . '/*.pub.pem')[9], 'the key says since when it signs';
+is metrics($api)->{value}{pets_signing_key_published_seconds}, undef, '... where one does';
 
 # --- N requests ---
 

@@ -42,6 +42,7 @@ END_TEST
 
 START_TEST(load)
 {
+    const struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
     struct keys *keys = keys_load(&fixture.config, error, sizeof error);
     const struct key *key;
 
@@ -49,6 +50,8 @@ START_TEST(load)
     ck_assert_uint_eq(keys_count(keys), 2);
     ck_assert_int_lt(strcmp(key_id(keys_at(keys, 0)), key_id(keys_at(keys, 1))), 0);
     ck_assert_str_eq(key_id(keys_signing(keys)), fixture.kid);
+    ck_assert_int_eq(utimensat(AT_FDCWD, fixture.public_file, times, 0), 0);
+    ck_assert_int_eq(keys_signing_published(keys, &fixture.config), 1700000000);
     key = keys_find(keys, fixture.other);
     ck_assert(key != NULL);
     ck_assert_str_eq(key_id(key), fixture.other);
