@@ -6,28 +6,33 @@ sysusersdir = $(prefix)/lib/sysusers.d
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 confdir = $(sysconfdir)/pets-api
 logrotatedir = $(sysconfdir)/logrotate.d
+fail2banfilterdir = $(sysconfdir)/fail2ban/filter.d
+fail2banjaildir = $(sysconfdir)/fail2ban/jail.d
 completionsdir = $(datadir)/bash-completion/completions
 
 SOCKETS = petsd-api.socket petsd-api-ops.socket petsd-auth.socket petsd-auth-ops.socket
 UNITS_MADE = petsd-api.service petsd-api-relief.service petsd-auth.service petsd-auth-relief.service petsd-mail.service \
-	petsd-prune.service
+	petsd-prune.service petsd-watch.service
 CONFS_MADE = api.conf auth.conf mail.conf ops.conf prune.conf
 
 EXTRA_DIST += packaging
-dist_unit_DATA = $(SOCKETS:%=packaging/systemd/%) packaging/systemd/petsd-mail.timer packaging/systemd/petsd-prune.timer
+dist_unit_DATA = $(SOCKETS:%=packaging/systemd/%) packaging/systemd/petsd-mail.timer packaging/systemd/petsd-prune.timer \
+	packaging/systemd/petsd-watch.timer
 nodist_unit_DATA = $(UNITS_MADE:%=packaging/%)
 dist_sysusers_DATA = packaging/sysusers.d/pets-api.conf
 dist_tmpfiles_DATA = packaging/tmpfiles.d/pets-api.conf
 dist_logrotate_DATA = packaging/logrotate/pets-api
+dist_fail2banfilter_DATA = packaging/fail2ban/filter.d/pets-api.conf
+dist_fail2banjail_DATA = packaging/fail2ban/jail.d/pets-api.conf
 nodist_completions_DATA = packaging/petsctl
 nodist_conf_DATA = $(CONFS_MADE:%=packaging/%)
-pkglibexec_SCRIPTS = packaging/restart packaging/setup
+pkglibexec_SCRIPTS = packaging/restart packaging/setup packaging/watch
 CLEANFILES += $(nodist_unit_DATA) $(nodist_conf_DATA) $(nodist_completions_DATA) packaging/setup
 
 UNIT_PARTS = $(srcdir)/packaging/systemd/compile-unit $(srcdir)/packaging/systemd/pool.inc \
 	$(srcdir)/packaging/systemd/sandbox.inc
 COMPILE_UNIT = sh $(srcdir)/packaging/systemd/compile-unit
-UNIT_PATHS = bindir=$(bindir) sbindir=$(sbindir) sysconfdir=$(sysconfdir)
+UNIT_PATHS = bindir=$(bindir) sbindir=$(sbindir) sysconfdir=$(sysconfdir) libexecdir=$(pkglibexecdir)
 
 packaging/petsd-api.service: $(srcdir)/packaging/systemd/petsd-api.service.in $(UNIT_PARTS)
 	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_UNIT) $< main POOL=api UNIT=petsd-api $(UNIT_PATHS) > $@.tmp && mv $@.tmp $@
@@ -46,6 +51,9 @@ packaging/petsd-mail.service: $(srcdir)/packaging/systemd/petsd-mail.service.in 
 
 packaging/petsd-prune.service: $(srcdir)/packaging/systemd/petsd-prune.service.in $(UNIT_PARTS)
 	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_UNIT) $< main UNIT=petsd-prune $(UNIT_PATHS) > $@.tmp && mv $@.tmp $@
+
+packaging/petsd-watch.service: $(srcdir)/packaging/systemd/petsd-watch.service.in $(UNIT_PARTS)
+	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_UNIT) $< main UNIT=petsd-watch $(UNIT_PATHS) > $@.tmp && mv $@.tmp $@
 
 # The comments are what petsd says of its options.
 COMPILE_CONF = sh $(srcdir)/packaging/etc/compile-conf ./petsd$(EXEEXT)

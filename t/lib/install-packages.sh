@@ -3,7 +3,8 @@
 # common.sh, through sudo where need be). It is a program of its own because sudo can only run programs,
 # and because the one delicate thing here must be undone by the process that did it: while packages are
 # installed a policy-rc.d keeps them from starting services (a private PostgreSQL and nginx are all we
-# want), and it goes away again however this ends. A machine that has a policy-rc.d keeps its own.
+# want), and it goes away again however this ends. A machine that has a policy-rc.d keeps its own. Nor do services
+# that came by this start at the next boot.
 set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 
@@ -48,4 +49,11 @@ else
   cat "$log"
   echo "apt-get update failed; trying with the package lists that are here" >&2
 fi
-apt-get -o DPkg::Lock::Timeout="$lock_wait" -o Dpkg::Use-Pty=0 -y --no-install-recommends install "$@"
+units() { find /lib/systemd/system /etc/systemd/system -maxdepth 1 -name '*.service' -o -name '*.socket' -o -name '*.timer' | sed 's,.*/,,' | sort -u; }
+before=$(units 2>/dev/null || :)
+apt-get -o DPkg::Lock::Timeout="$lock_wait" -o Dpkg::Use-Pty=0 -y --no-install-recommends --no-remove install "$@"
+for unit in $(units 2>/dev/null || :); do
+  if ! echo "$before" | grep -qxF "$unit" && command -v systemctl >/dev/null; then
+    systemctl --quiet disable "$unit" 2>/dev/null || :
+  fi
+done
