@@ -145,8 +145,8 @@ subtest 'the dashboard shows something in each panel' => sub {
 };
 
 subtest 'all is well' => sub {
-    # The certificate of the test lives for days, which is what that alert is about.
-    my @firing = grep { !/^PetsCertificate/ } map { $_->{metric}{alertname} } query('ALERTS{alertstate="firing"}')->@*;
+    # The certificate of the test lives for days, which is what that alert is about; a busy machine may be slow.
+    my @firing = grep { !/^Pets(?:Certificate|Slow)/ } map { $_->{metric}{alertname} } query('ALERTS{alertstate="firing"}')->@*;
     is "@firing", '', 'no alert fires';
 };
 
