@@ -44,9 +44,9 @@ void hash_job_expect(struct hash_job *job, const char *hash, size_t length);
 void hash_job_init(struct hash_job *job, enum hash_kind kind, const char *password, size_t length);
 
 /*
- * Starts the process, with all signals but SIGALRM blocked in it; it keeps none of the caller's descriptors.
- * Uses password.bcrypt_cost, hash_queue and hash_slots; borrows the pepper, which new hashes are
- * made with, and the worker's loop, permits and slot. NULL with errno. Caller frees.
+ * Starts the process, with all signals but SIGALRM blocked in it; it keeps none of the caller's
+ * descriptors. Uses password.bcrypt_cost, hash_queue and hash_slots; borrows the pepper, which new
+ * hashes are made with, and the worker's loop, permits and slot. NULL with errno. Caller frees.
  */
 struct hasher *hasher_new(const struct worker *worker, const struct pepper *pepper);
 
