@@ -108,7 +108,7 @@ subtest 'a host that is silent' => sub {
     my $silent   = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $database->port, Listen => 100, ReuseAddr => 1) or die "listen: $!\n";
     my $config   = $service->pool_config('api');
     $config->{pool}{workers} = 1;
-    $config->{database} = { %{ $config->{database} }, host => '127.0.0.1,' . sock_dir() . '/a', connect_timeout_ms => 400 };
+    $config->{database} = { %{ $config->{database} }, host => '127.0.0.1,' . sock_dir() . '/a', connect_timeout_ms => 2000 };
     my $pool  = Pets::Pool->new(name => 'api', dir => test_dir() . '/silent', sockets => sock_dir() . '/silent', config => $config);
     mkdir sock_dir() . '/silent';
     my ($status, undef, $err) = $pool->check('-t', '-d');

@@ -7,7 +7,7 @@ use Pets::Service;
 use Pets::Token;
 use Test::More;
 
-my $service = Pets::Service->new->start;
+my $service = Pets::Service->new(hosts => 1)->start;    # what each pool remembers is its own
 my $user    = $service->user;
 my $dir     = $service->public_keys_dir;
 my $forge   = Pets::Token->new(key => $service->signing_key_file, like => $user->token);

@@ -113,7 +113,7 @@ subtest 'what is not concerned' => sub {
     is $connection->request(method => 'POST', uri => '/v1/auth/password-reset', address => address(), body => { email => 'ann@example.org' })->{status}, 202, 'a new password is asked for';
     is_deeply sent(), { 'ann@example.org' => MOST + 1 }, 'and its link is sent';
     is $service->client->login('ann@example.org', $secret)->get('/v1/me')->status, 200, 'signing in is as ever';
-    my @logged = grep { /"event":"excess_rate_limit_exceeded"/ } split /\n/, slurp($service->auth->log_file);
+    my @logged = grep { /"event":"excess_rate_limit_exceeded"/ } map { split /\n/, slurp($_->log_file) } $service->auth->pools;
     is scalar(grep { !/"kind":"mailbox"/ || !/"bucket":"account"/ } @logged), 0, 'the log has these refusals alone';
     is scalar @logged, $root->selectrow_array(q{select count(*) from pets.audit_event where action = 'user_registration_requested' and not (detail->>'told')::boolean}), 'each of them';
     is scalar(grep { /ann\@|nobody\@|race\d\@/i } @logged), 0, 'and no address';

@@ -6,7 +6,7 @@ use Pets::Ops qw(parse_metrics check_histograms);
 use Pets::Service;
 use Test::More;
 
-my $service = Pets::Service->new(config => { api => { pool => { workers => 2 } } });
+my $service = Pets::Service->new(hosts => 1, config => { api => { pool => { workers => 2 } } });
 $service->make_secrets->start_database->start_pools;
 my ($api, $auth) = ($service->api, $service->auth);
 

@@ -7,7 +7,7 @@ use Pets::Ops qw(parse_metrics parse_page check_histograms);
 use Pets::Service;
 use Test::More;
 
-my $service = Pets::Service->new(config => { both => { pool => { workers => 2 }, database => { connections => 2 } } });
+my $service = Pets::Service->new(hosts => 1, config => { both => { pool => { workers => 2 }, database => { connections => 2 } } });
 $service->make_secrets->start_database->start_pools;
 my $api = $service->api;
 # A worker serves with its first connection, and makes the others afterwards.

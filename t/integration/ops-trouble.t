@@ -8,6 +8,7 @@ use Test::More;
 use Time::HiRes qw(time sleep);
 
 my $service = Pets::Service->new(
+    hosts  => 1,
     config => {
         api => { pool => { workers => 2, queue_max_wait_ms => 60_000, request_timeout_ms => 80_000, kill_timeout_ms => 90_000 },
             database => { connections => 1, statement_timeout_ms => 60_000 } },

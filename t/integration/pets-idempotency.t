@@ -258,7 +258,7 @@ subtest 'given up, and undone' => sub {
     my $body = '{"name":"Undone","species":"cat","microchip":"900000000000900"}';
     my $F    = 'Pets::FastCGI';
     my $send = sub ($uri, $method, $content, $type, @more) {
-        my $connection = $service->api->connect;
+        my $connection = ($service->api->pools)[0]->connect;
         $connection->raw($F->request_bytes(uri => $uri, method => $method, token => $ann->token, body => $content, type => $type, params => {@more}, keep => 1));
         return $connection;
     };

@@ -8,7 +8,7 @@ use Test::More;
 
 use constant { PEOPLE => 8, KILLS => 4 };
 
-my $service = Pets::Service->new(config => { api => { pool => { workers => 2 } } }, nginx => { plain_api => 1 })->start;
+my $service = Pets::Service->new(hosts => 1, config => { api => { pool => { workers => 2 } } }, nginx => { plain_api => 1 })->start;
 my $api     = $service->api;
 
 sub serving () { return map { $_->{pid} } grep { $_->{kind} eq 'pool' && $_->{state} eq 'ready' } $api->status(full => 1)->{processes}->@* }

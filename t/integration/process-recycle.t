@@ -7,6 +7,7 @@ use Pets::Service;
 use Test::More;
 
 my $service = Pets::Service->new(
+    hosts  => 1,
     config => { api => { pool => { workers => 2, max_requests => 40 } } },
     nginx  => { plain_api => 1 },
 )->start;

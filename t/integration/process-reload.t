@@ -6,7 +6,7 @@ use Pets::Load;
 use Pets::Service;
 use Test::More;
 
-my $service = Pets::Service->new(config => { api => { pool => { workers => 2 } } }, nginx => { plain_api => 1 })->start;
+my $service = Pets::Service->new(hosts => 1, config => { api => { pool => { workers => 2 } } }, nginx => { plain_api => 1 })->start;
 my $api     = $service->api;
 
 sub event ($name, $mark) {

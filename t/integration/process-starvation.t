@@ -13,6 +13,7 @@ use Time::HiRes qw(time sleep);
 use constant { CROWD => 200, KEPT => 300 };
 
 my $service = Pets::Service->new(
+    hosts  => 1,
     config => { api => { pool => { workers => 2, io_timeout_ms => 400 } } },
     nginx  => { plain_api => 1 },
 )->start;

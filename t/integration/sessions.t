@@ -148,7 +148,7 @@ subtest 'the key of refresh tokens is changed' => sub {
     $auth->signal('HUP');
     wait_until { $auth->status->{generation} == $generation + 1 } 60, 'a reload';
     # Workers with the former key serve what nginx has kept open, 10 s at most.
-    wait_until { my @workers = $auth->workers; @workers == 3 } 60, 'two workers and the ops worker to be all there is';
+    wait_until { my @workers = $auth->workers; @workers == 3 * (() = $auth->pools) } 60, 'two workers and the ops worker to be all there is';
     my $reply = refresh($ann->refresh_token);
     is $reply->status, 200, 'a token from before is still good';
     is refresh($ann->refresh_token)->json->{refresh_token}, $reply->json->{refresh_token}, 'a lost answer is answered again';

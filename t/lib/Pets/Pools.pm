@@ -45,6 +45,8 @@ sub reload($self, %option) { return (map { $_->reload(%option) } $self->pools)[0
 
 sub signal($self, $signal) { $_->signal($signal) for $self->pools; return 1 }
 
+sub workers($self) { return map { $_->workers } $self->pools }
+
 sub alive($self) { return !grep { !$_->alive } $self->pools }
 
 sub metrics($self) {
@@ -71,9 +73,10 @@ sub log_events($self) { return map { $_->log_events } $self->pools }
 
 sub log_mark($self) { return [map { $_->log_mark } $self->pools] }
 
+# In the order of their times.
 sub log_grep($self, $wanted, $mark = 0) {
     my @marks = ref $mark ? @$mark : ($mark) x $self->pools;
-    return map { $_->log_grep($wanted, shift @marks) } $self->pools;
+    return sort { ($a->{time} // '') cmp ($b->{time} // '') } map { $_->log_grep($wanted, shift @marks) } $self->pools;
 }
 
 sub log_wait($self, $wanted, $seconds = 30, $mark = 0) {
