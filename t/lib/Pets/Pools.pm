@@ -76,7 +76,8 @@ sub log_mark($self) { return [map { $_->log_mark } $self->pools] }
 # In the order of their times.
 sub log_grep($self, $wanted, $mark = 0) {
     my @marks = ref $mark ? @$mark : ($mark) x $self->pools;
-    return sort { ($a->{time} // '') cmp ($b->{time} // '') } map { $_->log_grep($wanted, shift @marks) } $self->pools;
+    my @found = sort { ($a->{time} // '') cmp ($b->{time} // '') } map { $_->log_grep($wanted, shift @marks) } $self->pools;
+    return @found;
 }
 
 sub log_wait($self, $wanted, $seconds = 30, $mark = 0) {
