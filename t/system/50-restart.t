@@ -2,29 +2,11 @@
 # nobody waits. When what is installed cannot serve, what runs goes on.
 use v5.36;
 use Pets::Inside;
-use Pets::Env qw(slurp spew wait_until);
+use Pets::Env qw(spew);
 use MIME::Base64 ();
 use Test::More;
 
 my $packages = '/root/packages';
-
-sub all_well ($tally, $name, $slowest) {
-    my @wrong = grep { !/ 20[01]\z/ } sort keys $tally->{answers}->%*;
-    my $all   = 0;
-    $all += $_ for values $tally->{answers}->%*;
-    is join(', ', map { "$tally->{answers}{$_} x $_" } @wrong), '', "$name: none of $all answers is an error";
-    is scalar $tally->{lost}->@*, 0, "$name: none of $tally->{made} new pets is lost";
-    cmp_ok $tally->{worst}, '<', $slowest, "$name: the slowest answer took $tally->{worst} s";
-    return;
-}
-
-# Whether what runs is the file that is installed.
-sub runs_what_is_installed ($pool) { return (readlink('/proc/' . master($pool) . '/exe') // '') eq '/usr/sbin/petsd' }
-
-sub no_relief () {
-    wait_until { !grep { property("petsd-$_-relief.service", 'ActiveState') ne 'inactive' } qw(api auth) } 90, 'those who helped out to leave';
-    return pass 'who helped out has left';
-}
 
 subtest 'petsctl restart' => sub {
     my %pid  = map { $_ => master($_) } qw(api auth);

@@ -9,15 +9,34 @@ use Test::More;
 my $packages = '/root/packages';
 spew('/etc/pets-api/api.conf.d/70-site.conf', "[log]\naccess = on\n");
 
+subtest 'the same version again' => sub {
+    is sh("dpkg --install $packages/new/*.deb"), 0, 'that of this tree' or diag said();
+    no_relief();
+    my $mine = "# A line of an administrator's.\n" . slurp('/etc/pets-api/prune.conf');
+    spew('/etc/pets-api/prune.conf', $mine);
+    my $before = files_of(qr{^/etc/.*-$}, '/etc');
+    my $load   = load(people => 3);
+    is sh("DEBIAN_FRONTEND=noninteractive apt-get -y install --reinstall $packages/new/pets-api_*.deb </dev/null"), 0, 'apt asks nothing' or diag said();
+    like said(), qr/^auth: restarted\napi: restarted$/m, '... and the pools are restarted';
+    no_relief();
+    all_well($load->(), 'the same version', 3);
+    is_deeply files_of(qr{^/etc/.*-$}, '/etc'), $before, 'configurations and secrets are as they were';
+};
+
 subtest 'removed' => sub {
     is sh('dpkg --remove pets-api'), 0, 'without complaint' or diag said();
     is sh('pgrep -c petsd'), 1, 'nothing runs';
     is sh('ss -lx | grep -c pets-api'), 1, 'nothing listens';
+    is sh('nginx -t'), 0, 'nginx does not mind' or diag said();
+    is client()->get('/v1/pets')->status, 502, '... and has nobody to ask';
     ok -e "/etc/pets-api/$_", "$_ is kept" for qw(api.conf credentials/pepper api.conf.d/50-setup.conf api.conf.d/70-site.conf setup.answers);
 };
 
 subtest 'installed again' => sub {
     is sh("dpkg --install $packages/new/pets-api_*.deb"), 0, 'without complaint' or diag said();
+    for my $unit (qw(petsd-api.service petsd-auth.service petsd-api.socket petsd-auth.socket petsd-prune.timer)) {
+        is property($unit, 'ActiveState') . ' ' . property($unit, 'UnitFileState'), 'inactive enabled', "$unit would start with the next boot";
+    }
     is sh('petsctl setup'), 0, 'setup finds everything as it was' or diag said();
     is person()->post('/v1/pets', { name => 'Rex', species => 'dog' })->status, 201, 'and it serves';
     is administrator()->get('/v1/users')->status, 200, 'passwords and second factors are good';

@@ -10,7 +10,7 @@ use TAP::Parser;
 use Time::HiRes qw(time);
 
 my %option = (cache => '/var/cache/pets-api-tests');
-GetOptions(\%option, 'cache=s', 'packages=s', 'old=s', 'logs=s', 'keep', 'verbose', 'until=s') or exit 2;
+GetOptions(\%option, 'cache=s', 'packages=s', 'old=s', 'next=s', 'logs=s', 'keep', 'verbose', 'until=s') or exit 2;
 my $src = $ENV{PETS_SRC} // die "run ./t/run system\n";
 $| = 1;
 
@@ -29,6 +29,7 @@ step('machine', sub {
     $machine = Pets::Machine->new(cache => $option{cache}, packages => \@needed, bind => { '/src' => $src }, log => "$option{logs}/console.log");
     $machine->put($option{packages}, '/root/packages/new');
     $machine->put($option{old},      '/root/packages/old');
+    $machine->put($option{next},     '/root/packages/next');
     make_path("$machine->{root}/root/test");
     $machine->boot;
 });
@@ -37,14 +38,14 @@ my ($passed, $failed) = (0, 0);
 my @bad;
 for my $file (sort glob "$src/t/system/*.t") {
     my $name = basename($file, '.t');
-    # A test whose name begins with 80 or more follows another boot.
-    if ($name =~ /^8/ && !$machine->{rebooted}++) {
+    # A test whose name begins with an 8 follows another boot.
+    if ($name =~ /^8/) {
         step('reboot', sub { $machine->halt; $machine->boot });
     }
     my $begun = time;
     my ($out, $err) = map { "$option{logs}/$name.$_" } qw(tap log);
     my $status = $machine->run(['perl', '-I/src/t/lib', "/src/t/system/$name.t"], out => $out, err => $err, timeout => 900,
-        env => { PETS_SRC => '/src', PETS_TEST_DIR => '/root/test', TMPDIR => '/root/test', PERL5LIB => '/src/t/lib' });
+        env => { PETS_SRC => '/src', PETS_BUILD => '/usr/sbin', PETS_TEST_DIR => '/root/test', TMPDIR => '/root/test', PERL5LIB => '/src/t/lib' });
     my $parser = TAP::Parser->new({ tap => Pets::Machine::slurp($out) || "# nothing\n" });
     my %points = (passed => 0, failed => 0);
     while (my $result = $parser->next) {

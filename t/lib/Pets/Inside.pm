@@ -15,7 +15,8 @@ journal, and people who go on using the service while something is done to it.
     my $admin = administrator();                      # logged in, with a second factor
     my $load = load(people => 6);
     ...
-    my $tally = $load->();                            # { answers => { 'GET 200' => n }, worst => s, lost => [...] }
+    my $tally = $load->();                            # { answers => { 'GET 200' => n }, worst => s, lost => [...], ... }
+    all_well($tally, 'reload', 3);                    # tests that nobody was refused or waited so many seconds, nothing lost
 
 =cut
 
@@ -25,10 +26,11 @@ use Pets::Client;
 use Pets::Env qw(slurp spew wait_until random_hex);
 use JSON::PP ();
 use POSIX ();
+use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(sh said property journal journal_mark master client person administrator load probe files_of everything
-    SITE ADMIN PASSWORD CA);
+our @EXPORT = qw(sh said property journal journal_mark master client person administrator
+    load all_well no_relief runs_what_is_installed probe files_of everything SITE ADMIN PASSWORD CA);
 
 use constant {
     SITE     => 'api.example.com',
@@ -101,6 +103,7 @@ sub load(%option) {
     my $dir    = "$ENV{PETS_TEST_DIR}/load-" . random_hex(4);
     mkdir $dir or die "$dir: $!\n";
     my $person = person();
+    my $since  = POSIX::strftime('%Y-%m-%d %H:%M:%SZ', gmtime);
     my @pids;
     for my $number (1 .. $people) {
         my $pid = fork // die "fork: $!\n";
@@ -114,7 +117,7 @@ sub load(%option) {
     return sub {
         spew("$dir/stop", '');
         waitpid $_, 0 for @pids;
-        my %tally = (answers => {}, worst => 0, lost => []);
+        my %tally = (answers => {}, worst => 0, lost => [], since => $since);
         my @made;
         for my $number (1 .. $people) {
             for my $line (split /\n/, slurp("$dir/$number")) {
@@ -157,6 +160,24 @@ sub all_names($client) {
         $cursor = $page->{page}{next};
     } while (defined $cursor);
     return @names;
+}
+
+sub all_well ($tally, $name, $slowest) {
+    my @wrong = grep { !/ 20[01]\z/ } sort keys $tally->{answers}->%*;
+    my $all   = 0;
+    $all += $_ for values $tally->{answers}->%*;
+    is join(', ', map { "$tally->{answers}{$_} x $_" } @wrong), '', "$name: none of $all answers is an error";
+    is scalar $tally->{lost}->@*, 0, "$name: none of $tally->{made} new pets is lost";
+    cmp_ok $tally->{worst}, '<', $slowest, "$name: the slowest answer took $tally->{worst} s";
+    return;
+}
+
+# Whether what runs is the file that is installed.
+sub runs_what_is_installed ($pool) { return (readlink('/proc/' . master($pool) . '/exe') // '') eq '/usr/sbin/petsd' }
+
+sub no_relief () {
+    wait_until { !grep { property("petsd-$_-relief.service", 'ActiveState') ne 'inactive' } qw(api auth) } 90, 'those who helped out to leave';
+    return pass 'who helped out has left';
 }
 
 # --- probes ---------------------------------------------------------------------------------------------
