@@ -24,7 +24,7 @@ host(a => $first);
 host(b => $second);
 $first->dbh->do(q{alter system set synchronous_standby_names = 'replica'});
 $first->dbh->do('select pg_reload_conf()');
-wait_until { $first->psql('select sync_state from pg_stat_replication') eq 'sync' } 30, 'the standby to be synchronous';
+synchronous();
 $service->start_pools;
 my $api  = $service->api;
 my $load = Pets::Outage->new(api => $api, token => $service->token);
@@ -33,6 +33,11 @@ sub host ($name, $cluster) {
     my $link = sock_dir() . "/$name";
     unlink $link;
     symlink $cluster->socket_dir, $link or die "$link: $!\n";
+    return;
+}
+
+sub synchronous () {
+    wait_until { $first->psql('select sync_state from pg_stat_replication') eq 'sync' } 30, 'the standby to be synchronous';
     return;
 }
 
@@ -55,6 +60,17 @@ sub recovers ($name, $since) {
 subtest 'the standby is not served from' => sub {
     cmp_ok connections($first), '>=', 8, 'the first server has the connections of two workers';
     is connections($second), 0, 'the standby has none';
+};
+
+subtest 'the only standby is away' => sub {
+    $second->stop;
+    my $reply = $api->connect->request(method => 'POST', uri => '/v1/pets', token => $load->{token}, timeout => 30, body => { name => 'Waiting', species => 'dog' });
+    is $reply->{json}{code}, 'outcome_unknown', 'a write that the standby has not confirmed is not said to be done' or diag $reply->{raw};
+    is $api->connect->request(uri => '/v1/pets', token => $load->{token})->{status}, 200, 'who reads does not wait';
+    $second->start;
+    synchronous();
+    wait_until { $second->psql(q{select count(*) from pets.pet where name = 'Waiting'}) == 1 } 30, 'the write to be on both';
+    pass 'it is there in the end';
 };
 
 subtest 'the first server is lost, the standby is promoted' => sub {

@@ -29,6 +29,7 @@ sub bounce (%option) {
         auth_file       => spew(test_dir() . '/secrets/users.txt', $users, 0600),
         logfile         => test_dir() . '/pgbouncer.log',
         default_pool_size => 50,
+        server_login_retry => 1,
         %option,
     );
     my $file = spew(test_dir() . '/pgbouncer.ini', join('', '[databases]', sprintf("\npets = host=%s port=%d dbname=pets\n", $database->socket_dir, $database->port), "[pgbouncer]\n", map { "$_ = $all{$_}\n" } sort keys %all));
