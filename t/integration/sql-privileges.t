@@ -1,6 +1,7 @@
 # Who may do what, all of it, against t/data/privileges.golden: role attributes and settings, every effective
 # privilege of every role and of public on the database, its schemas, tables, columns, sequences, functions
-# and types, and every policy. A change of privileges is a change of that file, which a reviewer reads.
+# and types, and every policy. A change of privileges is a change of that file, which a reviewer reads. How they are
+# asked is in sql/privileges.sql; both are installed, for petsctl doctor.
 #
 # To write it anew after a wanted change:   PETS_GOLDEN=write ./t/run sql-privileges
 # (or: PETS_GOLDEN=write prove -It/lib t/integration/sql-privileges.t)
@@ -12,71 +13,7 @@ use Pets::Env qw(src slurp spew test_dir);
 my $golden = src() . '/t/data/privileges.golden';
 my $pg     = Pets::Cluster->new(dir => test_dir() . '/pg')->start;
 
-# Effective privileges are asked of the has_..._privilege functions, so what comes through public or through
-# a membership is seen as well; the owner's are of no interest, he has them all.
-my $found = $pg->psql(<<~'END');
-    set search_path = pg_catalog;
-    create temporary view who as
-      select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune', 'pets_search', 'public']) as who;
-    create temporary view relation as
-      select oid, relname, relkind from pg_class
-      where relnamespace = 'pets'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S');
-
-    select '# Made by sql-privileges.t, which says how. Reviewed by people.';
-    select '';
-    select format('role %s: %s', rolname, concat_ws(' ',
-             case when rolcanlogin then 'login' else 'nologin' end, case when rolinherit then 'inherit' else 'noinherit' end,
-             case when rolsuper then 'SUPERUSER' end, case when rolcreaterole then 'CREATEROLE' end,
-             case when rolcreatedb then 'CREATEDB' end, case when rolreplication then 'REPLICATION' end,
-             case when rolbypassrls then 'BYPASSRLS' end,
-             (select 'member of ' || string_agg(roleid::regrole::text, ' ' order by roleid::regrole::text)
-              from pg_auth_members where member = r.oid)))
-    from pg_roles r where rolname like 'pets%' order by rolname;
-    select format('setting %s: %s', setrole::regrole, c)
-    from pg_db_role_setting, unnest(setconfig) c where setrole::regrole::text like 'pets%' order by 1;
-
-    select '';
-    select format('database %s: %s', who, privilege)
-    from who, unnest(array['connect', 'create', 'temporary']) privilege
-    where has_database_privilege(who, current_database(), privilege) order by 1;
-    select format('schema %s %s: %s', nspname, who, privilege)
-    from who, pg_namespace, unnest(array['usage', 'create']) privilege
-    where nspname in ('pets', 'public', 'sqitch') and has_schema_privilege(who, nspname, privilege) order by 1;
-    select format('default for what %s makes: %s %s', defaclrole::regrole, defaclobjtype,
-             (select string_agg(case grantee when 0 then 'public' else grantee::regrole::text end || ' ' || privilege_type, ', ' order by grantee, privilege_type)
-              from aclexplode(defaclacl)))
-    from pg_default_acl order by 1;
-    select format('other owner: %s %s', relname, relowner::regrole)
-    from pg_class where relnamespace = 'pets'::regnamespace and relowner <> 'pets_owner'::regrole order by 1;
-
-    select '';
-    select format('table %s %s: %s', relname, who, string_agg(privilege, ' ' order by privilege))
-    from who, relation, unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger']) privilege
-    where relkind <> 'S' and has_table_privilege(who, oid, privilege) group by relname, who order by 1;
-    select format('table %s %s: %s (%s)', relname, who, privilege, string_agg(attname, ' ' order by attnum))
-    from who, relation join pg_attribute on attrelid = oid and not attisdropped,
-         unnest(array['select', 'insert', 'update', 'references']) privilege
-    where relkind <> 'S' and has_column_privilege(who, oid, attnum, privilege)
-    group by relname, who, privilege order by 1;
-    select format('sequence %s %s: %s', relname, who, privilege)
-    from who, relation, unnest(array['usage', 'select', 'update']) privilege
-    where relkind = 'S' and has_sequence_privilege(who, oid, privilege) order by 1;
-    select format('function %s: %s, %s; %s', p.oid::regprocedure, case when prosecdef then 'security definer' else 'security invoker' end,
-             array_to_string(proconfig, '; '),
-             coalesce((select string_agg(who, ' ' order by who) from who where has_function_privilege(who, p.oid, 'execute')), 'nobody'))
-    from pg_proc p where pronamespace = 'pets'::regnamespace order by 1;
-    select format('type %s %s: usage', t.oid::regtype, who)
-    from who, pg_type t
-    where typnamespace = 'pets'::regnamespace and typtype in ('d', 'e', 'r') and has_type_privilege(who, t.oid, 'usage') order by 1;
-
-    select '';
-    select format('security %s: %s, %s', relname, case when relrowsecurity then 'on' else 'OFF' end,
-             case when relforcerowsecurity then 'forced' else 'NOT FORCED' end)
-    from pg_class where relnamespace = 'pets'::regnamespace and relkind in ('r', 'p') order by 1;
-    select format(E'policy %s %s: %s %s to %s\n    using: %s\n    check: %s', tablename, policyname, lower(permissive), lower(cmd),
-             array_to_string(roles, ' '), regexp_replace(coalesce(qual, '-'), '\s+', ' ', 'g'), regexp_replace(coalesce(with_check, '-'), '\s+', ' ', 'g'))
-    from pg_policies where schemaname = 'pets' order by 1;
-    END
+my $found = $pg->psql(slurp(src() . '/sql/privileges.sql'));
 $found .= "\n";
 
 if (($ENV{PETS_GOLDEN} // '') eq 'write') {

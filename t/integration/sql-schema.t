@@ -117,6 +117,8 @@ my @tampering = (
     ['alter function pets.own_account() security invoker',         'transfer', 'alter function pets.own_account() security definer'],
     ['drop index pets.transfer_pet_open_key',                   'transfer', q{create unique index transfer_pet_open_key on pets.transfer (pet_id) where ended_at is null; alter table pets.transfer owner to pets_owner}],
     ['grant insert (trace_id) on pets.audit_event to pets_api',    'trace',    'revoke insert (trace_id) on pets.audit_event from pets_api'],
+    ['grant select (committer_email) on sqitch.changes to pets_ops', 'registry', 'revoke select (committer_email) on sqitch.changes from pets_ops'],
+    ['revoke usage on schema sqitch from pets_ops',                'registry', 'grant usage on schema sqitch to pets_ops'],
     ['alter table pets.audit_event alter column trace_id drop default', 'trace', q{alter table pets.audit_event alter column trace_id set default nullif(current_setting('pets.trace_id', true), '')}],
 );
 
