@@ -21,13 +21,15 @@ dist_unit_DATA = $(SOCKETS:%=packaging/systemd/%) packaging/systemd/petsd-mail.t
 nodist_unit_DATA = $(UNITS_MADE:%=packaging/%)
 dist_sysusers_DATA = packaging/sysusers.d/pets-api.conf
 dist_tmpfiles_DATA = packaging/tmpfiles.d/pets-api.conf
+# What petsctl doctor compares the privileges with.
+pkgdata_DATA += sql/privileges.sql t/data/privileges.golden
 dist_logrotate_DATA = packaging/logrotate/pets-api
 dist_fail2banfilter_DATA = packaging/fail2ban/filter.d/pets-api.conf
 dist_fail2banjail_DATA = packaging/fail2ban/jail.d/pets-api.conf
 nodist_completions_DATA = packaging/petsctl
 nodist_conf_DATA = $(CONFS_MADE:%=packaging/%)
-pkglibexec_SCRIPTS = packaging/restart packaging/setup packaging/watch
-CLEANFILES += $(nodist_unit_DATA) $(nodist_conf_DATA) $(nodist_completions_DATA) packaging/setup
+pkglibexec_SCRIPTS = packaging/doctor packaging/restart packaging/setup packaging/watch
+CLEANFILES += $(nodist_unit_DATA) $(nodist_conf_DATA) $(nodist_completions_DATA) packaging/doctor packaging/setup
 
 UNIT_PARTS = $(srcdir)/packaging/systemd/compile-unit $(srcdir)/packaging/systemd/pool.inc \
 	$(srcdir)/packaging/systemd/sandbox.inc
@@ -76,8 +78,14 @@ packaging/prune.conf: $(srcdir)/packaging/etc/prune.conf.in $(srcdir)/packaging/
 packaging/petsctl: petsctl$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) packaging && ./petsctl$(EXEEXT) --completion > $@.tmp && mv $@.tmp $@
 
+FILL_IN = sed 's|@pkgdatadir[@]|$(pkgdatadir)|; s|@sysconfdir[@]|$(sysconfdir)|; s|@bindir[@]|$(bindir)|; s|@sbindir[@]|$(sbindir)|'
+
+packaging/doctor: $(srcdir)/packaging/doctor.in
+	$(AM_V_GEN)$(MKDIR_P) packaging && $(FILL_IN) $(srcdir)/packaging/doctor.in > $@.tmp
+	$(AM_V_at)chmod +x $@.tmp && mv $@.tmp $@
+
 packaging/setup: $(srcdir)/packaging/setup.in
-	$(AM_V_GEN)$(MKDIR_P) packaging && sed 's|@pkgdatadir[@]|$(pkgdatadir)|; s|@sysconfdir[@]|$(sysconfdir)|' $(srcdir)/packaging/setup.in > $@.tmp
+	$(AM_V_GEN)$(MKDIR_P) packaging && $(FILL_IN) $(srcdir)/packaging/setup.in > $@.tmp
 	$(AM_V_at)chmod +x $@.tmp && mv $@.tmp $@
 
 # Folders whose files change from one version to the next, whole.

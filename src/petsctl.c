@@ -121,10 +121,16 @@ static enum ctl_exit run_verb(struct ctl *ctl)
 {
     char **words = ctl->arguments;
 
-    for (size_t i = 0; i < verbs_programs_count && ctl->count > 0; i++)
-        if (strcmp(words[0], verbs_programs[i].name) == 0)
-            return ctl->file == NULL ? program_become(words[0], words + 1)
-                                     : ctl_misuse("%s takes no -c FILE", words[0]);
+    for (size_t i = 0; i < verbs_programs_count && ctl->count > 0; i++) {
+        const struct verb_program *program = &verbs_programs[i];
+
+        if (strcmp(words[0], program->name) != 0)
+            continue;
+        if (ctl->file != NULL)
+            return ctl_misuse("%s takes no -c FILE before it", words[0]);
+        return program->run != NULL ? program->run(ctl->count, words)
+                                    : program_become(words[0], words + 1);
+    }
     if (ctl->count < 2)
         return ctl_misuse("a verb of two words is needed");
     for (size_t i = 0; i < verbs_count; i++) {

@@ -330,7 +330,10 @@ static int test_all(const struct config *config, bool database)
 {
     struct service service = {0};
     char error[ERROR_SIZE] = "";
-    int result = service_load(&service, config, WORKER_POOL, error, sizeof error);
+    /* That of a tool has no pool's secrets. */
+    bool serves = pool_is(config, "api") || pool_is(config, "auth");
+    int result =
+        service_load(&service, config, serves ? WORKER_POOL : WORKER_OPS, error, sizeof error);
 
     service_release(&service);
     if (result != 0)

@@ -16,6 +16,7 @@ enum ctl_exit {
     CTL_FAILED = 1,
     CTL_MISUSED = 2, /* the command line is wrong; nothing was tried */
     CTL_ABSENT = 3,  /* what was named is not there; nothing was changed */
+    CTL_UNWELL = 4,  /* a pool does not serve */
 };
 
 /* Options of verbs; their names and what they mean are a table of verbs.c. */

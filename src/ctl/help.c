@@ -72,7 +72,7 @@ enum ctl_exit help_print(void)
     for (size_t i = 0; i < verbs_flags_count; i++)
         print_flag(&verbs_flags[i]);
     puts("\nExit status: 0 done, 1 failed, 2 the command line is wrong, 3 what was named is not "
-         "there.");
+         "there, 4 a pool does not serve (status); doctor: as monitoring has it.");
     return CTL_DONE;
 }
 

@@ -7,7 +7,10 @@ petsctl_SOURCES += \
 	src/ctl/key.c src/ctl/key.h \
 	src/ctl/keyring.c src/ctl/keyring.h \
 	src/ctl/mail.c src/ctl/mail.h \
+	src/ctl/opsock.c src/ctl/opsock.h \
 	src/ctl/output.c src/ctl/output.h \
+	src/ctl/pools.c src/ctl/pools.h \
+	src/ctl/pools_text.c src/ctl/pools_text.h \
 	src/ctl/prune.c src/ctl/prune.h \
 	src/ctl/program.c src/ctl/program.h \
 	src/ctl/secret.c src/ctl/secret.h \

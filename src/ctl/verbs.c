@@ -8,6 +8,7 @@
 #include "ctl/help.h"
 #include "ctl/key.h"
 #include "ctl/mail.h"
+#include "ctl/pools.h"
 #include "ctl/prune.h"
 #include "ctl/secret.h"
 #include "ctl/session.h"
@@ -64,8 +65,12 @@ const struct verb verbs_list[] = {
 const size_t verbs_count = countof(verbs_list);
 
 const struct verb_program verbs_programs[] = {
-    {"setup", "make a running service of what was installed, or bring it up to date; as root"},
-    {"restart", "start the pools anew, while others serve in their place; as root"},
+    {"setup", NULL,
+        "make a running service of what was installed, or bring it up to date; as root"},
+    {"restart", NULL, "start the pools anew, while others serve in their place; as root"},
+    {"status", pools_status, "show what the pools do, live on a terminal"},
+    {"doctor", NULL,
+        "look for what is wrong, or soon will be, and say what to do; for monitoring, too"},
 };
 const size_t verbs_programs_count = countof(verbs_programs);
 

@@ -26,9 +26,10 @@ struct verb {
 extern const struct verb verbs_list[];
 extern const size_t verbs_count;
 
-/* Verbs of one word, which are programs of their own and have their own help (program.h). */
+/* Verbs of one word, which take apart their command line themselves and have their own help. */
 struct verb_program {
     const char *name;
+    enum ctl_exit (*run)(int count, char **words); /* NULL: a program of its own (program.h) */
     const char *help;
 };
 extern const struct verb_program verbs_programs[];

@@ -22,11 +22,11 @@ for my $line (split /\n/, $help) {
         $verb{$name} = { arguments => [$rest =~ /([A-Z]+)/g], options => \%options };
         push @verbs, $name;
     }
-    push @programs, $1 if $line =~ /^  (setup|restart)  +[a-z]/;
+    push @programs, $1 if $line =~ /^  ([a-z]+)  +[a-z]/;
     $words{$1} = [split ' ', $2] if $line =~ /^([A-Z]+) is one of: (.*)\.$/;
 }
 my @objects = do { my %seen; grep { !$seen{$_}++ } map { (split ' ')[0] } @verbs };
-is "@programs", 'setup restart', 'there are verbs of one word';
+is "@programs", 'setup restart status doctor', 'there are verbs of one word';
 cmp_ok scalar @verbs, '>', 15, 'there are verbs';
 
 mkdir "$dir/files" or die $!;
@@ -87,7 +87,7 @@ case_of("petsctl -c $dir/files/o", "$dir/files/ops.conf");
 case_of('petsctl -c x.conf ', @objects);
 case_of('petsctl -c x.conf -');
 case_of('petsctl nonsense ');
-case_of('petsctl setup ');
+case_of("petsctl $_ ") for @programs;
 case_of('petsctl user nonsense ');
 case_of('petsctl key user ');
 

@@ -2,7 +2,7 @@ package Pets::CA;
 
 # A throw-away certificate authority with one server certificate, for tests. Real names and real
 # verification (curl --cacert) find mistakes that `curl -k` hides. Everything is made by the openssl
-# command, ECDSA P-256, valid for two days, in a folder of the caller's.
+# command, ECDSA P-256, valid for two days unless `days` says otherwise, in a folder of the caller's.
 #
 #   my $ca = Pets::CA->new(dir => $dir);      # $ca->ca_file, ->cert_file, ->key_file
 #   my ($cert, $key) = $ca->issue('client');                # another certificate of the same authority
@@ -16,11 +16,11 @@ sub new ($class, %option) {
     make_path($self->{dir});
     $self->{names} = $option{names} // ['DNS:localhost', 'DNS:pets.test', 'IP:127.0.0.1'];
     _openssl(
-        qw(req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days 2 -subj),
+        qw(req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -days), $option{days} // 2, '-subj',
         '/CN=pets-api throw-away CA', '-keyout', $self->_path('ca.key'), '-out', $self->ca_file,
         '-addext', 'keyUsage=critical,keyCertSign,cRLSign'
     );
-    $self->issue('server', names => $self->{names});
+    $self->issue('server', names => $self->{names}, days => $option{days} // 2);
     return $self;
 }
 
@@ -43,7 +43,7 @@ sub issue ($self, $name, %option) {
     say $file 'subjectAltName=' . join ',', @alternatives;
     close $file or die "$extensions: $!";
     _openssl(
-        qw(x509 -req -days 2 -CAcreateserial -in),
+        qw(x509 -req -days), $option{days} // 2, qw(-CAcreateserial -in),
         $request, '-CA', $self->ca_file, '-CAkey', $self->_path('ca.key'),
         '-extfile', $extensions, '-out', $certificate
     );
