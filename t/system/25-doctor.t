@@ -55,6 +55,21 @@ for my $case (
     is doctor("--only $only")->{exit}, 0, '... and mended, it is well' or diag said();
 }
 
+subtest 'the backups that petsd-watch looks at' => sub {
+    my $watch = '/run/systemd/system/petsd-watch.service.d';
+    sh("mkdir -p $watch /var/backups/pets");
+    spew("$watch/10-backup.conf", "[Service]\nEnvironment=\"WATCH_BACKUP=/var/backups/pets/*.dump\"\n");
+    sh('systemctl daemon-reload');
+    spew('/var/backups/pets/old.dump', 'dump');
+    sh("touch -d '-3 days' /var/backups/pets/old.dump");
+    my $said = doctor('--only backups');
+    is $said->{exit}, 2, 'one of three days ago is too old' or diag said();
+    like $said->{lines}, qr{^error backups: the newest backup, /var/backups/pets/old\.dump, is 72 hours old$}m, '... as is said';
+    spew('/var/backups/pets/new.dump', 'dump');
+    is doctor('--only backups')->{exit}, 0, 'one of today is not' or diag said();
+    sh("rm -r $watch /var/backups/pets && systemctl daemon-reload");
+};
+
 subtest 'a petsd that listens' => sub {
     is sh('cp /usr/bin/perl /root/test/petsd'), 0, 'a program of that name';
     my $process = spawn(name => 'petsd', cmd => ['/root/test/petsd', '-MIO::Socket::INET', '-e', 'my $s = IO::Socket::INET->new(LocalAddr => "0.0.0.0:4711", Listen => 1) or die; sleep 300']);
