@@ -33,9 +33,9 @@ sub becomes ($wanted, $name) {
     return;
 }
 
-# No connection is left, nor one on its way that knew a password from before.
+# No connection is left, nor one on its way that knew a password from before; the ops worker has one, too.
 sub cut_off ($name) {
-    my $cut = sub { drop_connections(); sleep 0.2; return !grep { code() ne 'database_unavailable' } 1 .. 6 };
+    my $cut = sub { drop_connections(); sleep 0.2; return $api->ops('/ready')->{status} != 200 && !grep { code() ne 'database_unavailable' } 1 .. 6 };
     ok eval { wait_until { $cut->() } 60, $name }, $name or diag code(), "\n", $api->log_tail(5);
     return;
 }
