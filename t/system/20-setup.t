@@ -26,6 +26,8 @@ subtest 'what is wrong is said' => sub {
         "$site --site 'a\$(id)'"                                  => qr/has a character that has no place there/,
         "$site --database-host db.example"                        => qr/--database-host needs --database-ca and --database-admin/,
         "$site --mail-from a\@example.org"                        => qr/belong together/,
+        "$site --mail-from a\@example.org --mail-links https://pets.example.com/a --mail-relay smtps://127.0.0.1:465 --mail-user a" => qr/--mail-user needs --mail-password/,
+        "$site --database-network here"                           => qr/--database-network is like/,
         "$site --nginx limit=1"                                   => qr/--nginx wants NAME=VALUE/,
     );
     for my $arguments (sort keys %wrong) {
