@@ -2,8 +2,9 @@
 # nobody waits. When what is installed cannot serve, what runs goes on.
 use v5.36;
 use Pets::Inside;
-use Pets::Env qw(spew);
+use Pets::Env qw(spew wait_until);
 use MIME::Base64 ();
+use POSIX ();
 use Test::More;
 
 my $packages = '/root/packages';
@@ -16,6 +17,42 @@ subtest 'petsctl restart' => sub {
     no_relief();
     all_well($load->(), 'restart', 3);
     is sh('petsctl restart nonsense'), 2, 'what is no pool is refused';
+};
+
+subtest 'a relief was left behind' => sub {
+    is sh('systemctl start petsd-api-relief.service'), 0, 'somebody has killed a restart' or diag said();
+    my $pid  = property('petsd-api-relief.service', 'MainPID');
+    my $mark = journal_mark();
+    is sh('petsctl restart api'), 0, 'the next one' or diag said();
+    like join("\n", journal('petsd-api-relief', $mark)), qr/Stopped.*\n(?:.*\n)*.*Started/, '... has a relief of its own' or diag join "\n", journal('petsd-api-relief', $mark);
+    no_relief();
+
+    is sh('systemctl start petsd-api-relief.service && systemctl stop petsd-api.service'), 0, 'one that serves alone' or diag said();
+    is sh('petsctl restart api'), 0, 'the pool is started' or diag said();
+    is property('petsd-api.service', 'ActiveState'), 'active', '... and serves';
+    no_relief();
+};
+
+subtest 'interrupted' => sub {
+    my $before = master('api');
+    my $load   = load(people => 2);
+    my $pid    = fork // die "fork: $!\n";
+    if (!$pid) {
+        POSIX::setsid();
+        open STDOUT, '>', "$ENV{PETS_TEST_DIR}/interrupted" or POSIX::_exit(126);
+        exec 'petsctl', 'restart', 'api', 'auth' or POSIX::_exit(127);
+    }
+    wait_until { property('petsd-api-relief.service', 'ActiveState') ne 'inactive' } 30, 'a relief';
+    is sh('flock --nonblock /run/pets-api/restart.lock true'), 1, 'no other one could begin';
+    my $auth = master('auth');
+    kill INT => -$pid;
+    waitpid $pid, 0;
+    is $? >> 8, 130, 'it says that it was interrupted';
+    isnt master('api'), $before, 'the pool at hand was restarted all the same';
+    is property('petsd-api.service', 'ActiveState'), 'active', '... and serves';
+    is master('auth'), $auth, 'the next one was left alone';
+    no_relief();
+    all_well($load->(), 'interrupted', 3);
 };
 
 subtest 'a secret is changed' => sub {

@@ -55,6 +55,30 @@ subtest 'setup' => sub {
     }
 };
 
+subtest 'another machine' => sub {
+    my $dir       = '/etc/pets-api/credentials';
+    my $verifiers = sub { sql('postgres', q{select string_agg(rolpassword, ' ' order by rolname) from pg_authid where rolname ~ '^pets_'}); return said() };
+    my $before    = $verifiers->();
+    my $again     = "petsctl setup --database-admin-password $ENV{PETS_TEST_DIR}/owner";
+    is sh("mkdir /root/away && mv $dir/database-* /root/away && $again"), 1, 'without the passwords of the first one';
+    like said(), qr/database-api is missing, and the database has accounts.*copy/s, '... setup is refused' or diag said();
+    is sh("cp -a /root/away/* $dir && petsctl secret new $dir/other && mv $dir/other $dir/database-auth && $again"), 1, 'with another one';
+    like said(), qr/pets_auth cannot log in with \S+database-auth: .*password authentication failed/, '... too' or diag said();
+    is $verifiers->(), $before, 'nobody was locked out';
+
+    my %pid = map { $_ => master($_) } qw(api auth);
+    is sh("$again --new-passwords --database-network 192.0.2.0/24"), 0, 'a new password, as somebody insists' or diag said();
+    like said(), qr/- pets_api has it\n\s+- pets_auth gets it\n/, '... is for who had another' or diag said();
+    isnt master('auth'), $pid{auth}, '... who is restarted';
+    isnt $verifiers->(), $before, 'PostgreSQL knows it';
+    like slurp('/etc/systemd/system/petsd-api.service.d/50-setup.conf'), qr{^IPAddressAllow=127\.0\.0\.5\n(?:.*\n)*IPAddressAllow=192\.0\.2\.0/24$}m, 'addresses of another day are let through';
+    is person()->get('/v1/pets')->status, 200, 'it serves';
+    my $after = $verifiers->();
+    is sh($again), 0, 'with the same passwords' or diag said();
+    is $verifiers->(), $after, '... nothing is changed';
+    sh('rm -r /root/away');
+};
+
 subtest 'the way there, and no other' => sub {
     my $tried = probe('petsd-api.service', '/src/t/system/connect.pl', arguments => [qw(127.0.0.5:5432 127.0.0.1:443 127.0.0.1:5432 127.0.0.1:80)]);
     is $tried->{'127.0.0.5:5432'}, '', 'PostgreSQL is reached';

@@ -40,6 +40,38 @@ subtest 'installed again' => sub {
     is administrator()->get('/v1/users')->status, 200, 'passwords and second factors are good';
 };
 
+my $etc = '/etc/pets-api';
+subtest 'purged where nginx has something of somebody' => sub {
+    is sh("cp -a $etc/credentials $etc/public-keys /root && cp $etc/setup.answers /root"), 0, 'a copy is kept';
+    my $file = '/etc/nginx/pets-api/http.conf';
+    spew($file, "# A line of an administrator's.\n" . slurp($file));
+    my $nginx = files_of(qr{\A\z}, '/etc/nginx');
+    is sh("install -d /var/log/pets-api/api && install -o pets-api /dev/null /var/log/pets-api/api/petsd.log && install -o pets-mail /dev/null /var/tmp/of-mail"), 0, 'there are logs';
+    is sh("install -m 600 /dev/null $etc/credentials/pepper-previous"), 0, 'and one more secret';
+    is sh('dpkg --purge pets-api'), 0, 'without complaint' or diag said();
+    like said(), qr/\Q$file\E was changed, so nginx's part is left/, 'it says that nginx is left alone' or diag said();
+    is_deeply files_of(qr{\A\z}, '/etc/nginx'), $nginx, '... truly';
+    is sh('nginx -t && systemctl restart nginx'), 0, 'nginx can start' or diag said();
+    ok !-e $_, "$_ is gone" for '/var/log/pets-api', "$etc/credentials";
+    is sh('getent passwd pets-api'), 2, 'so is who owned the logs';
+    like said(), qr/\A\z/, '... nothing of it is left';
+    is sh('passwd --status pets-mail'), 0, 'who owns something elsewhere' or diag said();
+    like said(), qr/^pets-mail L /, '... is locked, and keeps the number' or diag said();
+    unlink '/var/tmp/of-mail';
+};
+
+subtest 'from a copy' => sub {
+    my $site = '--site ' . SITE . ' --no-admin --self-signed';
+    is sh("dpkg --install $packages/new/pets-api_*.deb && petsctl setup $site"), 1, 'without secrets, with the database';
+    like said(), qr/pepper is missing, and the database has accounts/, '... setup makes none' or diag said();
+    is sh("cp -a /root/credentials /root/public-keys $etc/ && cp /root/setup.answers $etc/ && rm -r /root/credentials /root/public-keys /root/setup.answers"), 0, 'they are brought back' or diag said();
+    sh("cp /etc/nginx/pets-api/http.conf /root/http.conf; ln -s /etc/nginx/sites-available/default /etc/nginx/sites-enabled/default");
+    is sh('petsctl setup'), 0, 'setup' or diag said();
+    is sh('cmp /root/http.conf /etc/nginx/pets-api/http.conf && rm /root/http.conf'), 0, 'an edited file is as it was' or diag said();
+    is sh('mv /etc/nginx/pets-api/http.conf.setup-new /etc/nginx/pets-api/http.conf && petsctl setup'), 0, 'and ours is taken' or diag said();
+    is administrator()->get('/v1/users')->status, 200, 'passwords and second factors are good';
+};
+
 subtest 'purged' => sub {
     is sh('dpkg --purge pets-api pets-api-doc pets-api-monitoring'), 0, 'without complaint' or diag said();
     like said(), qr/the database is left/, 'it says that the database is left' or diag said();
