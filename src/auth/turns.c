@@ -12,10 +12,19 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-enum { NICENESS = 19, TURN_US = 250, PAUSE_MIN_US = 20, PAUSE_MAX_US = 8000, LATE_US = 100 };
+enum {
+    NICENESS = 19,
+    TURN_US = 250,
+    PAUSE_MIN_US = 20,
+    PAUSE_MAX_US = 8000,
+    LATE_US = 100,
+    PAUSED_MAX_US = 1000000
+};
 
 static volatile sig_atomic_t computing;
-static long pause_us; /* the handler's, while `computing` */
+/* The handler's, while `computing`. */
+static long pause_us;
+static int64_t paused_us; /* all of it, in this computation */
 
 static void arm(long us)
 {
@@ -34,11 +43,14 @@ static void on_alarm(int sig)
 {
     const int error = errno;
     const int64_t from = now_us();
+    int64_t took;
 
     (void)sig;
-    if (computing) {
+    if (computing && paused_us < PAUSED_MAX_US) {
         nanosleep(&(const struct timespec){.tv_nsec = pause_us * 1000}, NULL);
-        if (now_us() - from > pause_us + LATE_US)
+        took = now_us() - from;
+        paused_us += took;
+        if (took > pause_us + LATE_US)
             pause_us = MIN(pause_us * 2, PAUSE_MAX_US);
         else
             pause_us = MAX(pause_us / 2, PAUSE_MIN_US);
@@ -84,6 +96,7 @@ void turns_init(void)
 void turns_begin(void)
 {
     pause_us = PAUSE_MIN_US;
+    paused_us = 0;
     computing = 1;
     arm(TURN_US);
 }

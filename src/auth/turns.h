@@ -4,7 +4,8 @@
  * and a group with little weight still keeps a processor for tens of milliseconds at times. So the
  * process pauses after each turn of a quarter of a millisecond. Who gets the processor back late
  * was not alone, and pauses for longer, up to 8 ms; who gets it back at once pauses for next to
- * nothing.
+ * nothing. A computation ends on a machine that never has time, too: after a second of pauses it
+ * makes none.
  *
  * For a process with one thread, whose SIGALRM and timer ITIMER_REAL these become.
  */

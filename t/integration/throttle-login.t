@@ -14,7 +14,7 @@ use constant { WORKERS => 4, CLIENTS => 8, LONG => 3600 };
 use constant SMALL => (own_burst => 5, account_burst => 12, network_burst => 20, register_burst => 4,
     map { ($_ => LONG) } qw(own_drain_s account_drain_s network_drain_s register_drain_s));
 
-my $service = Pets::Service->new(config => { auth => { pool => { workers => WORKERS }, throttle => {SMALL} } })->start;
+my $service = Pets::Service->new(config => { auth => { pool => { workers => WORKERS, request_timeout_ms => 25_000 }, throttle => {SMALL} } })->start;
 my $auth    = $service->auth;
 my $root    = $service->database->dbh;
 my $wrong   = 'not the password of anybody';
