@@ -14,7 +14,7 @@
 
 enum {
     NICENESS = 19,
-    TURN_US = 250,
+    TURN_US = 150,
     PAUSE_MIN_US = 20,
     PAUSE_MAX_US = 8000,
     LATE_US = 100,
@@ -23,8 +23,8 @@ enum {
 
 static volatile sig_atomic_t computing;
 /* The handler's, while `computing`. */
-static long pause_us;
-static int64_t paused_us; /* all of it, in this computation */
+static long pause_us = PAUSE_MIN_US; /* what the last computation has learned is kept */
+static int64_t paused_us;            /* all of it, in this computation */
 
 static void arm(long us)
 {
@@ -53,7 +53,7 @@ static void on_alarm(int sig)
         if (took > pause_us + LATE_US)
             pause_us = MIN(pause_us * 2, PAUSE_MAX_US);
         else
-            pause_us = MAX(pause_us / 2, PAUSE_MIN_US);
+            pause_us = MAX(pause_us - pause_us / 16, PAUSE_MIN_US);
         arm(TURN_US);
     }
     errno = error;
@@ -95,7 +95,6 @@ void turns_init(void)
 
 void turns_begin(void)
 {
-    pause_us = PAUSE_MIN_US;
     paused_us = 0;
     computing = 1;
     arm(TURN_US);

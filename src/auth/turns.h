@@ -2,10 +2,10 @@
  * turns.h: long computations that stay out of the way. The scheduler alone does not see to that:
  * Linux shares the processors out between groups (sessions, units) before it looks at a nice value,
  * and a group with little weight still keeps a processor for tens of milliseconds at times. So the
- * process pauses after each turn of a quarter of a millisecond. Who gets the processor back late
+ * process pauses after each turn of 150 us. Who gets the processor back late
  * was not alone, and pauses for longer, up to 8 ms; who gets it back at once pauses for next to
- * nothing. A computation ends on a machine that never has time, too: after a second of pauses it
- * makes none.
+ * nothing. A computation ends on a machine that never has time, too: after three seconds of pauses
+ * it makes none.
  *
  * For a process with one thread, whose SIGALRM and timer ITIMER_REAL these become.
  */

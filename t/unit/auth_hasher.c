@@ -293,7 +293,7 @@ START_TEST(gives_way)
     long pauses;
     pid_t process;
 
-    open_hasher(11); /* some 100 ms: 200 turns */
+    open_hasher(11); /* some 100 ms: 600 turns */
     process = process_of_hasher();
     pauses = pauses_of(process);
     ck_assert_int_eq(hasher_submit(hasher, &job), 0);
