@@ -53,7 +53,7 @@ subtest 'files' => sub {
     my @conffiles = said() =~ m{(/etc/\S+)}g;
     is "@{[ sort @conffiles ]}", join(' ', '/etc/fail2ban/filter.d/pets-api.conf', '/etc/fail2ban/jail.d/pets-api.conf', '/etc/logrotate.d/pets-api', map { "/etc/pets-api/$_.conf" } qw(api auth mail ops prune)), 'are the configurations';
     is sh('dpkg --verify pets-api pets-api-doc pets-api-monitoring'), 0, 'all files are as they were packed' or diag said();
-    for my $user (qw(pets-api pets-auth pets-mail pets-prune pets-watch)) {
+    for my $user (qw(pets-api pets-auth pets-mail pets-prune)) {
         sh("getent passwd $user");
         like said(), qr{^\Q$user\E:[^:]*:\d+:\d+:[^:]*:/:/usr/sbin/nologin$}, "$user is a system user who cannot log in" or diag said();
     }

@@ -42,7 +42,8 @@ my %effect = (
     'TemporaryFileSystem=/run:ro /var:ro' => ['list /var/lib'],
     'BindReadOnlyPaths=-/run/postgresql -/run/systemd/notify' => [\'see /run/postgresql', 'TemporaryFileSystem=/run:ro'],
     'BindReadOnlyPaths=-/run/systemd/resolve -/run/resolvconf -/run/NetworkManager' => [\'see /run/resolvconf', 'TemporaryFileSystem=/run:ro'],
-    'BindReadOnlyPaths=-/run/dbus/system_bus_socket -/run/systemd/system' => [\'see /run/dbus/system_bus_socket', 'TemporaryFileSystem=/run:ro'],
+    'BindReadOnlyPaths=-/run/systemd/private -/run/systemd/system' => [\'see /run/systemd/private', 'TemporaryFileSystem=/run:ro'],
+    'BindPaths=/var/lib/prometheus/node-exporter' => [\'write /var/lib/prometheus/node-exporter', 'ProtectSystem=strict', 'TemporaryFileSystem=/var:ro'],
     'InaccessiblePaths=-/boot -/media -/mnt -/opt -/srv' => ['list /srv'],
     'InaccessiblePaths=-/etc/pets-api/credentials' => ['list /etc/pets-api/credentials'],
     'IPAddressDeny=any'           => ['connect'],
@@ -63,7 +64,8 @@ sub try_with ($trial, @lines) {
 
 # Something to see, or not.
 spew($_, '') for my @markers = qw(/tmp/pets-effect /dev/pets-effect /srv/pets-effect);
-sh('mkdir -p /usr/lib/modules/pets-effect /run/resolvconf');
+my @made = grep { !-d } qw(/var/lib/prometheus /var/lib/prometheus/node-exporter);
+sh('mkdir -p /usr/lib/modules/pets-effect /run/resolvconf /var/lib/prometheus/node-exporter');
 
 my %lines;
 for my $unit (glob '/lib/systemd/system/petsd-*.service') {
@@ -87,5 +89,5 @@ for my $case (['RemoveIPC=no', 1], ['RemoveIPC=yes', 0]) {
     is -e '/dev/shm/pets-effect' ? 1 : 0, $case->[1], '... and ' . ($case->[1] ? 'stays' : 'is gone');
 }
 
-sh("rm -rf @markers /dev/shm/pets-effect /usr/lib/modules/pets-effect /run/resolvconf; rmdir --ignore-fail-on-non-empty /usr/lib/modules");
+sh("rm -rf @markers /dev/shm/pets-effect /usr/lib/modules/pets-effect /run/resolvconf; rmdir --ignore-fail-on-non-empty /usr/lib/modules @{[ reverse @made ]}");
 done_testing;
