@@ -109,8 +109,8 @@ subtest 'what workers do' => sub {
 
 # --- trouble --------------------------------------------------------------------------------------------
 
-# A pool whose ops socket is somebody else, who answers each connection with these bytes (none: not at all).
-sub stranger ($name, $bytes) {
+# What is said (by json or status) of a pool whose ops socket is somebody else, who answers with these bytes (none: not at all).
+sub stranger ($ask, $name, $bytes) {
     my $socket = sock_dir() . "/$name.sock";
     my $file   = spew(test_dir() . "/$name.ini", slurp($api->file) =~ s/^ops_listen = .*/ops_listen = $socket/mr, 0600);
     my $listener = IO::Socket::UNIX->new(Local => $socket, Listen => 5) or die "$socket: $!";
@@ -121,10 +121,10 @@ sub stranger ($name, $bytes) {
         sleep 1;
         POSIX::_exit(0);
     }
-    my $said = json('-c', $file, '--interval', 0);
+    my @said = $ask->('-c', $file, '--interval', 0);
     kill KILL => $pid;
     waitpid $pid, 0;
-    return ($said, $file);
+    return @said;
 }
 
 sub answer ($text) { return Pets::FastCGI->stream(6, 1, "Status: 200 OK\r\nContent-Type: application/json\r\n\r\n$text") . Pets::FastCGI->record(3, 1, "\0" x 8) }
@@ -140,28 +140,17 @@ subtest 'who answers nonsense' => sub {
     );
     for my $name (sort keys %nonsense) {
         my ($bytes, $why) = $nonsense{$name}->@*;
-        my ($said) = stranger($name, $bytes);
+        my ($said) = stranger(\&json, $name, $bytes);
         is $said->{exit}, 4, "$name: the pool does not serve";
         like $said->{pool}{api}{error}, $why, '... and why';
         is $said->{pool}{api}{status}, undef, '... and nothing is made up';
     }
-    my ($said) = stranger('empty', answer('{}'));
+    my ($said) = stranger(\&json, 'empty', answer('{}'));
     is $said->{exit}, 4, 'a document without health is no health';
 
     # The terminal of an operator is not written on.
-    my $socket = sock_dir() . '/escapes.sock';
-    my $file   = spew(test_dir() . '/escapes.ini', slurp($api->file) =~ s/^ops_listen = .*/ops_listen = $socket/mr, 0600);
-    my $listener = IO::Socket::UNIX->new(Local => $socket, Listen => 5) or die "$socket: $!";
-    my $pid = fork // die "fork: $!";
-    if (!$pid) {
-        my $peer = $listener->accept;
-        syswrite $peer, answer('{"health":"down","reason":"\u001b]0;owned\u0007 \u009b31m","version":"\u001b[2J","pid":1,"processes":[{"pid":2,"state":"\u001b[1m","in_flight":[]}]}');
-        sleep 1;
-        POSIX::_exit(0);
-    }
-    my ($ended, $out) = status('-c', $file, '--interval', 0);
-    kill KILL => $pid;
-    waitpid $pid, 0;
+    my ($ended, $out) = stranger(\&status, 'escapes',
+        answer('{"health":"down","reason":"\u001b]0;owned\u0007 \u009b31m","version":"\u001b[2J","pid":1,"processes":[{"pid":2,"state":"\u001b[1m","in_flight":[]}]}'));
     is $ended, 4, 'a pool that is down';
     unlike $out, qr/[^\n -~]/, 'and nothing but plain characters';
     like $out, qr/\]0;owned/, '... of what it says';
