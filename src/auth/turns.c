@@ -5,6 +5,7 @@
 #include "auth/turns.h"
 #include "base/base.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -16,15 +17,18 @@ enum {
     NICENESS = 19,
     TURN_US = 150,
     PAUSE_MIN_US = 20,
-    PAUSE_MAX_US = 8000,
-    LATE_US = 100,
-    PAUSED_MAX_US = 1000000
+    PAUSE_MAX_US = 1000,
+    CROWDED_US = 50,
+    PAUSED_MAX_US = 2000000
 };
 
 static volatile sig_atomic_t computing;
+static int statistics = -1; /* of the scheduler (proc(5), schedstat); -1: there are none */
+
 /* The handler's, while `computing`. */
 static long pause_us = PAUSE_MIN_US; /* what the last computation has learned is kept */
 static int64_t paused_us;            /* all of it, in this computation */
+static int64_t waited_us;            /* for a processor, in the life of the process */
 
 static void arm(long us)
 {
@@ -39,18 +43,33 @@ static int64_t now_us(void)
     return now.tv_sec * INT64_C(1000000) + now.tv_nsec / 1000;
 }
 
+/* How long the process has been ready to run, and did not: the second number there, nanoseconds. */
+static int64_t look_how_long_waited(void)
+{
+    char text[64] = "";
+    const char *at = text;
+    int64_t waited_ns = 0;
+
+    if (pread(statistics, text, sizeof text - 1, 0) <= 0)
+        return 0;
+    at += strspn(at, "0123456789") + 1;
+    for (; *at >= '0' && *at <= '9'; at++)
+        waited_ns = waited_ns * 10 + (*at - '0');
+    return waited_ns / 1000;
+}
+
 static void on_alarm(int sig)
 {
     const int error = errno;
     const int64_t from = now_us();
-    int64_t took;
+    const int64_t before = waited_us;
 
     (void)sig;
     if (computing && paused_us < PAUSED_MAX_US) {
         nanosleep(&(const struct timespec){.tv_nsec = pause_us * 1000}, NULL);
-        took = now_us() - from;
-        paused_us += took;
-        if (took > pause_us + LATE_US)
+        paused_us += now_us() - from;
+        waited_us = look_how_long_waited();
+        if (waited_us - before > CROWDED_US)
             pause_us = MIN(pause_us * 2, PAUSE_MAX_US);
         else
             pause_us = MAX(pause_us - pause_us / 16, PAUSE_MIN_US);
@@ -86,6 +105,7 @@ void turns_init(void)
     sigset_t alarm;
 
     be_nice();
+    statistics = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
     prctl(PR_SET_TIMERSLACK, 1); /* pauses end when they should */
     sigaction(SIGALRM, &action, NULL);
     sigemptyset(&alarm);
