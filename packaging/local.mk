@@ -12,12 +12,12 @@ completionsdir = $(datadir)/bash-completion/completions
 
 SOCKETS = petsd-api.socket petsd-api-ops.socket petsd-auth.socket petsd-auth-ops.socket
 UNITS_MADE = petsd-api.service petsd-api-relief.service petsd-auth.service petsd-auth-relief.service petsd-mail.service \
-	petsd-prune.service petsd-watch.service
-CONFS_MADE = api.conf auth.conf mail.conf ops.conf prune.conf
+	petsd-prune.service petsd-watch.service petsd-doctor.service
+CONFS_MADE = api.conf auth.conf mail.conf ops.conf prune.conf watch.conf
 
 EXTRA_DIST += packaging
 dist_unit_DATA = $(SOCKETS:%=packaging/systemd/%) packaging/systemd/petsd-mail.timer packaging/systemd/petsd-prune.timer \
-	packaging/systemd/petsd-watch.timer
+	packaging/systemd/petsd-watch.timer packaging/systemd/petsd-doctor.timer
 nodist_unit_DATA = $(UNITS_MADE:%=packaging/%)
 dist_sysusers_DATA = packaging/sysusers.d/pets-api.conf
 dist_tmpfiles_DATA = packaging/tmpfiles.d/pets-api.conf
@@ -57,6 +57,9 @@ packaging/petsd-prune.service: $(srcdir)/packaging/systemd/petsd-prune.service.i
 packaging/petsd-watch.service: $(srcdir)/packaging/systemd/petsd-watch.service.in $(UNIT_PARTS)
 	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_UNIT) $< main UNIT=petsd-watch $(UNIT_PATHS) > $@.tmp && mv $@.tmp $@
 
+packaging/petsd-doctor.service: $(srcdir)/packaging/systemd/petsd-doctor.service.in $(UNIT_PARTS)
+	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_UNIT) $< main UNIT=petsd-doctor $(UNIT_PATHS) > $@.tmp && mv $@.tmp $@
+
 # The comments are what petsd says of its options.
 COMPILE_CONF = sh $(srcdir)/packaging/etc/compile-conf ./petsd$(EXEEXT)
 
@@ -73,6 +76,9 @@ packaging/ops.conf: $(srcdir)/packaging/etc/ops.conf.in $(srcdir)/packaging/etc/
 	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_CONF) $< > $@.tmp && mv $@.tmp $@
 
 packaging/prune.conf: $(srcdir)/packaging/etc/prune.conf.in $(srcdir)/packaging/etc/compile-conf petsd$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_CONF) $< > $@.tmp && mv $@.tmp $@
+
+packaging/watch.conf: $(srcdir)/packaging/etc/watch.conf.in $(srcdir)/packaging/etc/compile-conf petsd$(EXEEXT)
 	$(AM_V_GEN)$(MKDIR_P) packaging && $(COMPILE_CONF) $< > $@.tmp && mv $@.tmp $@
 
 packaging/petsctl: petsctl$(EXEEXT)

@@ -8,7 +8,7 @@
 set search_path = pg_catalog;
 
 with who as (
-  select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune', 'pets_search', 'public']) as who
+  select unnest(array['pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune', 'pets_watch', 'pets_search', 'public']) as who
 ), relation as (
   select oid, relname, relkind from pg_class
   where relnamespace = 'pets'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')

@@ -13,7 +13,7 @@
 struct config {
     const char *path; /* the file it was read from */
     struct {
-        const char *name; /* "api", "auth"; "ops", "mail" and "prune" for tools only */
+        const char *name; /* "api", "auth"; "ops", "mail", "prune" and "watch" for tools only */
         int workers;      /* already resolved: never 0 */
         const char *listen;
         int listen_mode;

@@ -231,10 +231,10 @@ bool config_check(const struct config *config, size_t fault[2], char *problem, s
 
     if (config->pool.name[0] == '\0')
         return broken(&check, AT(pool.name), AT(pool.name),
-            "pool.name: is missing; allowed: one of api, auth, ops, mail, prune");
+            "pool.name: is missing; allowed: one of api, auth, ops, mail, prune, watch");
     if (!check_database(&check) || !check_links(&check))
         return false;
-    if (serves(config, "ops") || serves(config, "prune"))
+    if (serves(config, "ops") || serves(config, "prune") || serves(config, "watch"))
         return true;
     if (serves(config, "mail"))
         return check_sender(&check);

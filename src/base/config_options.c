@@ -15,7 +15,7 @@ enum {
     RESTART = false
 };
 
-static const char *const pool_words[] = {"api", "auth", "ops", "mail", "prune", NULL};
+static const char *const pool_words[] = {"api", "auth", "ops", "mail", "prune", "watch", NULL};
 static const char *const sslmode_words[] = {"disable", "require", "verify-ca", "verify-full", NULL};
 /* In the order of enum log_level. */
 static const char *const level_words[] = {"debug", "info", "warning", "error", NULL};

@@ -18,6 +18,7 @@ spew("$dir/bin/systemctl", <<"END", 0755);
 for last do :; done
 case \$* in
   *is-enabled*) [ -e "$dir/enabled.\$last" ] ;;
+  *=Version) [ ! -e "$dir/deaf" ] ;;
   *' show '* | 'show '*) cat "$dir/show.\$last" ;;
 esac
 END
@@ -56,6 +57,17 @@ state_is(mail => 'inactive', 'success', 0, 0);
 is success(watch(), 'mail'), 1_700_000_000, '... and behind a boot';
 state_is(mail => 'inactive', 'success', 0, 1_700_000_120);
 is success(watch(), 'mail'), 1_700_000_120, 'until it succeeds again';
+
+spew("$dir/enabled.petsd-doctor.timer", '');
+state_is(doctor => 'inactive', 'success', 1, 1_700_000_180);
+is success(watch(), 'doctor'), 1_700_000_180, 'a doctor who finds nothing but warnings has succeeded';
+state_is(doctor => 'failed', 'exit-code', 2, 1_700_000_240);
+is success(watch(), 'doctor'), 1_700_000_180, '... and has not when there is an error';
+spew("$dir/deaf", '');
+my $written = slurp($file);
+isnt((run(['sh', $script, $file], env => { PATH => "$dir/bin:$ENV{PATH}" }))[0], 0, 'when systemd does not answer it fails');
+is slurp($file), $written, '... and writes nothing, so that its file grows old';
+unlink "$dir/deaf";
 
 # --- backups and certificates ---------------------------------------------------------------------------
 

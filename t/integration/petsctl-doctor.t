@@ -39,7 +39,7 @@ disk(40);
 backup(3);
 run(['prlimit', '--core=0:', '--pid', $_->master]) for $api, $auth;
 
-my @given = map { ('-c', $_) } $api->file, $auth->file, $service->ops_config, $service->prune_config;
+my @given = map { ('-c', $_) } $api->file, $auth->file, $service->ops_config, $service->prune_config, $service->watch_config;
 my @all   = (@given, '--nginx', "$dir/nginx/pets-api", '--backups', "$dir/backups");
 
 # Runs it; { exit, status, findings, of => { check => [findings] }, out, err }.
@@ -91,15 +91,15 @@ subtest 'all is well' => sub {
         qr/ok tls: nginx takes TLS 1\.3/, qr/ok tls: nginx has browsers use TLS for 730 days/, qr/ok nginx: nginx hands requests to pool api/,
         qr/ok schema: the schema is that of this program \(\w+\)/, qr/ok schema: pool auth: the database prepares every statement/,
         qr/ok privileges: every privilege, role and policy is as it should be \(\d{3} lines\)/, qr/ok keys: the signing key \Q$kid\E is 0 days old/,
-        qr/ok pools: pool auth serves, in version [\d.]+/, qr/ok pools: pool api leaves no core file/, qr/ok clock: the clocks of this machine and of the database agree \(0\.\d s\)/,
+        qr/ok database: the database answers the role pets_watch/, qr/ok pools: pool auth serves, in version [\d.]+/, qr/ok pools: pool api leaves no core file/, qr/ok clock: the clocks of this machine and of the database agree \(0\.\d s\)/,
     ) {
         like $lines, $wanted, "... $wanted";
     }
-    for my $role (qw(api auth ops prune)) {
+    for my $role (qw(api auth ops prune watch)) {
         my $password = $database->password("pets_$role");
         ok index($said->{out}, $password) < 0, "the password of pets_$role is not printed";
     }
-    for my $file ($api->file, $auth->file, $service->ops_config, $service->prune_config) {
+    for my $file ($api->file, $auth->file, $service->ops_config, $service->prune_config, $service->watch_config) {
         like $lines, qr/ok configuration: \Q$file\E is good/, "$file is good";
     }
 };
@@ -141,15 +141,15 @@ subtest 'the layout of a package' => sub {
     my $etc = "$dir/etc/pets-api";
     mkdir $_ or die "$_: $!" for "$dir/etc", $etc, "$etc/credentials";
     chmod 0700, "$etc/credentials";
-    my %file = (api => $api->file, auth => $auth->file, ops => $service->ops_config, prune => $service->prune_config);
+    my %file = (api => $api->file, auth => $auth->file, ops => $service->ops_config, prune => $service->prune_config, watch => $service->watch_config);
     spew("$etc/$_.conf", slurp($file{$_}), 0600) for keys %file;
     my $mail = slurp($service->prune_config) =~ s/prune/mail/gr =~ s/^\[retention\].*//msr;
     spew("$etc/mail.conf", "$mail\[mail]\nfrom = a\@example.org\nlink_base = https://pets.test\nlink_key_file = " . $service->link_key_file . "\n", 0600);
     my $said = look('--only', 'units');
-    is in_words($said), join("\n", (map { "ok configuration: $etc/$_.conf is good" } qw(api auth ops prune)), 'skipped units: systemd does not run here'), 'four configurations'
+    is in_words($said), join("\n", (map { "ok configuration: $etc/$_.conf is good" } qw(api auth ops watch prune)), 'skipped units: systemd does not run here'), 'five configurations'
         if !-d '/run/systemd/system';
     spew("$etc/auth.conf", slurp($auth->file) =~ s/^\[mail\]\n|\z/[mail]\nmode = on\nlink_key_file = @{[ $service->link_key_file ]}\n/mr, 0600);
-    like in_words(look('--only', 'units')), qr{^ok configuration: \Q$etc\E/mail\.conf is good$}m, 'and a fifth, where mail is sent';
+    like in_words(look('--only', 'units')), qr{^ok configuration: \Q$etc\E/mail\.conf is good$}m, 'and a sixth, where mail is sent';
     spew("$etc/credentials/open", 'x', 0644);
     like in_words(look('--only', 'files')), qr{^error secrets: \Q$etc\E/credentials/open has mode 644}m, 'whatever lies among the credentials is a secret';
 };
@@ -251,17 +251,17 @@ broken('a newer schema', 'database', sub {
 }, 'schema', 'warning', qr/the schema is newer than this program, .*: it has \Q$last\E/, sub { unlink "$dir/share/schema/sqitch.plan"; rmdir "$dir/share/schema"; symlink src() . '/sql/schema', "$dir/share/schema" });
 
 # By TCP, with TLS that proves the name; and a name that it cannot prove.
-my $ops = slurp($service->ops_config) =~ s/^host = .*/"host = localhost\nsslrootcert = " . $database->root_cert/mer;
-my $by_tcp = [(map { $_ eq $service->ops_config ? spew("$dir/tcp.ini", $ops, 0600) : $_ } @all), '--only', 'database'];
+my $watch = slurp($service->watch_config) =~ s/^host = .*/"host = localhost\nsslrootcert = " . $database->root_cert/mer;
+my $by_tcp = [(map { $_ eq $service->watch_config ? spew("$dir/tcp.ini", $watch, 0600) : $_ } @all), '--only', 'database'];
 subtest 'a database that is reached by TCP' => sub {
     my $said = look(@$by_tcp);
     is $said->{exit}, 0, 'is well' or diag in_words($said);
     like in_words($said), qr/^ok database: the way to the database at localhost is TLSv1\.[23]; verify-full$/m, '... by TLS that proves the name';
 };
-broken('a database that cannot prove its name', $by_tcp, sub { spew("$dir/tcp.ini", $ops =~ s/^sslrootcert = .*/"sslrootcert = " . $ca->ca_file/mer, 0600) }, 'database', 'error', qr/certificate verify failed/, $nothing);
+broken('a database that cannot prove its name', $by_tcp, sub { spew("$dir/tcp.ini", $watch =~ s/^sslrootcert = .*/"sslrootcert = " . $ca->ca_file/mer, 0600) }, 'database', 'error', qr/certificate verify failed/, $nothing);
 
 program('psql', "case \"\$*\" in *pg_stat_ssl*) ;; *) exec @{[ tool('psql') ]} \"\$@\" ;; esac");
-spew("$dir/tcp.ini", $ops, 0600);
+spew("$dir/tcp.ini", $watch, 0600);
 broken('a way to the database without TLS', $by_tcp, $nothing, 'database', 'error', qr/the way to the database at localhost is not secured/, sub { unlink "$dir/bin/psql" });
 
 # --- clocks, keys, disks, backups ---

@@ -49,7 +49,7 @@ subtest 'a deployer who is no superuser, in a second database' => sub {
     is $pg->psql(q{select distinct pg_get_userbyid(relowner) from pg_class where relnamespace = 'pets'::regnamespace}, database => 'other'),
         'pets_owner', 'everything belongs to pets_owner';
     sqitch_ok ['revert', '-y'], 'reverts', role => 'deployer', database => 'other';
-    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 7, 'the roles stay while the first database needs them';
+    is $pg->psql(q{select count(*) from pg_roles where rolname like 'pets%'}), 8, 'the roles stay while the first database needs them';
     sqitch_ok ['verify'], 'and the first database is as it was';
 };
 

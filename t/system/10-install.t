@@ -26,7 +26,7 @@ is sh("dpkg --install $packages/old/*.deb"), 0, 'it is installed' or diag said()
 subtest 'nothing has happened' => sub {
     is sh('ss -lntx | grep -c pets-api'), 1, 'nothing listens' or diag said();
     is sh('pgrep -c pets'), 1, 'nothing runs';
-    for my $unit (qw(petsd-api.service petsd-auth.service petsd-api.socket petsd-auth.socket petsd-api-ops.socket petsd-auth-ops.socket petsd-mail.timer petsd-prune.timer petsd-watch.timer)) {
+    for my $unit (qw(petsd-api.service petsd-auth.service petsd-api.socket petsd-auth.socket petsd-api-ops.socket petsd-auth-ops.socket petsd-mail.timer petsd-prune.timer petsd-watch.timer petsd-doctor.timer)) {
         sh("systemctl is-enabled $unit");
         like said(), qr/^disabled$/m, "$unit is not enabled";
         is property($unit, 'ActiveState'), 'inactive', '... nor active';
@@ -51,9 +51,9 @@ subtest 'files' => sub {
     }
     is sh('dpkg-query -W -f "\${Conffiles}\n" pets-api'), 0, 'conffiles';
     my @conffiles = said() =~ m{(/etc/\S+)}g;
-    is "@{[ sort @conffiles ]}", join(' ', '/etc/fail2ban/filter.d/pets-api.conf', '/etc/fail2ban/jail.d/pets-api.conf', '/etc/logrotate.d/pets-api', map { "/etc/pets-api/$_.conf" } qw(api auth mail ops prune)), 'are the configurations';
+    is "@{[ sort @conffiles ]}", join(' ', '/etc/fail2ban/filter.d/pets-api.conf', '/etc/fail2ban/jail.d/pets-api.conf', '/etc/logrotate.d/pets-api', map { "/etc/pets-api/$_.conf" } qw(api auth mail ops prune watch)), 'are the configurations';
     is sh('dpkg --verify pets-api pets-api-doc pets-api-monitoring'), 0, 'all files are as they were packed' or diag said();
-    for my $user (qw(pets-api pets-auth pets-mail pets-prune)) {
+    for my $user (qw(pets-api pets-auth pets-mail pets-prune pets-watch)) {
         sh("getent passwd $user");
         like said(), qr{^\Q$user\E:[^:]*:\d+:\d+:[^:]*:/:/usr/sbin/nologin$}, "$user is a system user who cannot log in" or diag said();
     }

@@ -70,6 +70,27 @@ subtest 'the backups that petsd-watch looks at' => sub {
     sh("rm -r $watch /var/backups/pets && systemctl daemon-reload");
 };
 
+subtest 'the timer' => sub {
+    is property('petsd-doctor.timer', 'ActiveState'), 'active', 'runs';
+    my $mark = journal_mark();
+    is sh('systemctl start petsd-doctor.service'), 0, 'warnings alone do not fail the job' or diag join "\n", journal('petsd-doctor', $mark);
+    is property('petsd-doctor.service', 'User'), 'pets-watch', '... which has its own user';
+    my $said = join "\n", journal('petsd-doctor', $mark);
+    like $said, qr/^pets-api: warning: 0 errors, [1-3] warnings, \d+ ok, \d+ skipped$/m, 'it says how all is' or diag $said;
+    like $said, qr/^skipped  $_ .* -> run it as root$/ms, "... and that it cannot look at $_" for qw(configuration pools secrets keys);
+    unlike $said, qr/^skipped  (?!configuration|pools|secrets|keys|sockets|certificate|clock|schema)/m, '... but at all else';
+    unlike $said, qr/^skipped  sockets(?! +which process)/m, '... also at sockets';
+    is sh('runuser -u pets-watch -- psql -U pets_watch -d pets -Atqc "select count(*) from pets.pet"'), 1, 'it cannot read a pet' or diag said();
+    like said(), qr/permission denied for schema pets/, '... as PostgreSQL sees to';
+
+    is sh('runuser -u postgres -- psql -d pets -c "grant select on pets.credential to pets_api"'), 0, 'somebody grants too much' or diag said();
+    $mark = journal_mark();
+    is sh('systemctl start petsd-doctor.service'), 1, 'then it fails';
+    like join("\n", journal('petsd-doctor', $mark)), qr/^error    privileges    more is allowed than should be, .*credential pets_api/m, '... and says why';
+    is sh('runuser -u postgres -- psql -d pets -c "revoke select on pets.credential from pets_api"'), 0, 'and takes it back' or diag said();
+    is sh('systemctl start petsd-doctor.service'), 0, 'then all is well';
+};
+
 subtest 'a petsd that listens' => sub {
     is sh('cp /usr/bin/perl /root/test/petsd'), 0, 'a program of that name';
     my $process = spawn(name => 'petsd', cmd => ['/root/test/petsd', '-MIO::Socket::INET', '-e', 'my $s = IO::Socket::INET->new(LocalAddr => "0.0.0.0:4711", Listen => 1) or die; sleep 300']);

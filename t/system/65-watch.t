@@ -10,9 +10,11 @@ subtest 'petsd-watch' => sub {
     is sh('systemctl start petsd-prune.service'), 0, 'a job has just succeeded' or diag said();
     my $mark = journal_mark();
     is sh('systemctl enable --now petsd-watch.timer && systemctl start petsd-watch.service'), 0, 'it runs' or diag join "\n", said(), journal('petsd-watch', $mark);
+    is property('petsd-watch.service', 'User'), 'pets-watch', '... as its own user';
     my $text = slurp('/var/lib/prometheus/node-exporter/pets-api.prom');
     my ($prune) = $text =~ /^pets_job_success_seconds\{task="prune"\} (\d+)$/m;
     cmp_ok time - ($prune // 0), '<', 300, 'it knows of the job' or diag $text;
+    like $text, qr/^pets_job_success_seconds\{task="doctor"\} \d+$/m, '... and of the other';
     unlike $text, qr/task="mail"/, '... and that there is no mail';
     my ($expires) = $text =~ /^pets_certificate_expires_seconds\{file="\Q@{[ CA ]}\E"\} (\d+)$/m;
     cmp_ok $expires // 0, '>', time, '... and how long the certificate is good' or diag $text;

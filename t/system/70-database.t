@@ -47,9 +47,9 @@ subtest 'setup' => sub {
     is $ann->post('/v1/pets', { name => 'Rex', species => 'dog' })->status, 201, 'somebody enters a pet';
     sql('postgres', q{select distinct a.datname, a.usename, s.ssl, a.client_addr from pg_stat_activity a join pg_stat_ssl s using (pid) where a.usename in ('pets_api', 'pets_auth') order by 2});
     is said(), "far|pets_api|t|127.0.0.1\nfar|pets_auth|t|127.0.0.1\n", 'both pools are there, by TLS' or diag said();
-    sql('postgres', q{select count(*) from pg_authid where rolname in ('pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune') and rolpassword like 'SCRAM-SHA-256$%'});
-    is said(), "5\n", 'each role has a password';
-    for my $role (qw(api auth ops mail prune)) {
+    sql('postgres', q{select count(*) from pg_authid where rolname in ('pets_api', 'pets_auth', 'pets_ops', 'pets_mail', 'pets_prune', 'pets_watch') and rolpassword like 'SCRAM-SHA-256$%'});
+    is said(), "6\n", 'each role has a password';
+    for my $role (qw(api auth ops mail prune watch)) {
         my $password = slurp("/etc/pets-api/credentials/database-$role") =~ s/\s+\z//r;
         is sh("grep -rqF -- '$password' /var/log/postgresql"), 1, "that of pets_$role is not in PostgreSQL's log";
     }
@@ -77,6 +77,16 @@ subtest 'another machine' => sub {
     is sh($again), 0, 'with the same passwords' or diag said();
     is $verifiers->(), $after, '... nothing is changed';
     sh('rm -r /root/away');
+};
+
+subtest 'several hosts, of which one is away' => sub {
+    spew('/etc/hosts', slurp('/etc/hosts') . "127.0.0.6 gone.example.com\n");
+    is sh("petsctl setup --database-host gone.example.com,@{[ HOST ]} --database-admin-password $ENV{PETS_TEST_DIR}/owner"), 0, 'setup takes the one that answers' or diag said();
+    like slurp('/etc/pets-api/api.conf.d/50-setup.conf'), qr/^host = gone\.example\.com,db\.example\.com$/m, 'the pools know both';
+    like slurp('/etc/systemd/system/petsd-api.service.d/50-setup.conf'), qr{^IPAddressAllow=127\.0\.0\.5\nIPAddressAllow=127\.0\.0\.6$}m, '... and may reach both';
+    is person()->get('/v1/pets')->status, 200, 'it serves';
+    is sh('systemctl start petsd-doctor.service'), 0, 'the job that looks for what is wrong gets there, too' or diag join "\n", journal('petsd-doctor');
+    like join("\n", journal('petsd-doctor')), qr/^pets-api: warning: 0 errors/m, '... and finds no error';
 };
 
 subtest 'the way there, and no other' => sub {

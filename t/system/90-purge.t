@@ -76,7 +76,7 @@ subtest 'purged' => sub {
     is sh('dpkg --purge pets-api pets-api-doc pets-api-monitoring'), 0, 'without complaint' or diag said();
     like said(), qr/the database is left/, 'it says that the database is left' or diag said();
     is sh('pgrep -c petsd'), 1, 'nothing runs';
-    is sh("getent passwd pets-api pets-auth pets-mail pets-prune; getent group pets-api pets-auth pets-mail pets-prune"), 2, 'the system users are gone' or diag said();
+    is sh("getent passwd pets-api pets-auth pets-mail pets-prune pets-watch; getent group pets-api pets-auth pets-mail pets-prune pets-watch"), 2, 'the system users are gone' or diag said();
     ok !-e '/run/pets-api', 'the sockets are gone';
     sh('systemctl list-unit-files --no-legend "petsd*"');
     is said(), '', 'the units are gone';

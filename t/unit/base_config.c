@@ -58,13 +58,13 @@ static const struct {
     const char *text;
     const char *message;
 } bad[] = {
-    {"", "%s: pool.name: is missing; allowed: one of api, auth, ops, mail, prune"},
-    {"[pool]\n", "%s: pool.name: is missing; allowed: one of api, auth, ops, mail, prune"},
+    {"", "%s: pool.name: is missing; allowed: one of api, auth, ops, mail, prune, watch"},
+    {"[pool]\n", "%s: pool.name: is missing; allowed: one of api, auth, ops, mail, prune, watch"},
     {"name = api\n", "%s:1: name: stands before the first [section]"},
-    {"[pool]\nname = pets\n",
-        "%s:2: pool.name: \"pets\" is not known; allowed: one of api, auth, ops, mail, prune"},
+    {"[pool]\nname = pets\n", "%s:2: pool.name: \"pets\" is not known; allowed: one of api, auth, "
+                              "ops, mail, prune, watch"},
     {"[pool]\nname =\n",
-        "%s:2: pool.name: \"\" is not known; allowed: one of api, auth, ops, mail, prune"},
+        "%s:2: pool.name: \"\" is not known; allowed: one of api, auth, ops, mail, prune, watch"},
     {"[pool\nname = api\n", "%s:1: is neither [section] nor option = value"},
     {"[pool]\nname\n", "%s:2: is neither [section] nor option = value"},
     {"[pool]\nname = api\n\n# comment\nname = auth\n",

@@ -49,7 +49,7 @@ use Pets::Secrets qw(note_secret);
 use Scalar::Util qw(weaken);
 
 use constant { DATABASE => 'pets', SOCKET_PATH_MAX => 107 };
-use constant ROLES => qw(pets_api pets_auth pets_ops pets_mail pets_prune);
+use constant ROLES => qw(pets_api pets_auth pets_ops pets_mail pets_prune pets_watch);
 
 my %clean_env = map { $_ => undef } qw(
     PGHOST PGHOSTADDR PGPORT PGUSER PGDATABASE PGPASSWORD PGPASSFILE PGSERVICE PGSERVICEFILE PGOPTIONS

@@ -315,6 +315,21 @@ sub prune_config($self, %option) {
         END
 }
 
+# The one with which petsctl doctor asks the database.
+sub watch_config($self) {
+    my $database = $self->{database};
+    return spew("$self->{dir}/watch.ini", <<~"END", 0600);
+        [pool]
+        name = watch
+        [database]
+        host = @{[ $database->socket_dir ]}
+        port = @{[ $database->port ]}
+        name = @{[ $database->database ]}
+        user = pets_watch
+        password_file = @{[ $database->password_file('pets_watch') ]}
+        END
+}
+
 # --- people ---------------------------------------------------------------------------------------------
 
 # Somebody with no token.
