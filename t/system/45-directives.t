@@ -66,6 +66,17 @@ sub try_with ($trial, @lines) {
     return $out || "nothing: $err";
 }
 
+# A line of a sandbox, and whether it makes the difference.
+sub try_line ($line) {
+    my ($trial, @more) = ($effect{$line} // do { fail("$line is not tested"); return })->@*;
+    my $opens = ref $trial ? $trial = $$trial : 0;
+    my ($with, $without) = map { try_with($trial, @$_) } [@more, $line], [@more];
+    my ($good, $bad) = $opens ? ($with, $without) : ($without, $with);
+    is $good, 'yes', ($opens ? 'with' : 'without') . " $line: $trial";
+    like $bad, $trial eq 'survive a call' ? qr/\Anothing\b/ : qr/\A(?!yes|nothing)/, '... and ' . ($opens ? 'without' : 'with') . " it not ($bad)";
+    return;
+}
+
 # Something to see, or not.
 spew($_, '') for my @markers = qw(/tmp/pets-effect /dev/pets-effect /srv/pets-effect);
 my @made = grep { !-d } qw(/var/lib/prometheus /var/lib/prometheus/node-exporter);
@@ -78,12 +89,11 @@ for my $unit (glob '/lib/systemd/system/petsd-*.service') {
 }
 for my $line (sort keys %lines) {
     next if $line eq 'RemoveIPC=yes';
-    my ($trial, @more) = ($effect{$line} // do { fail("$line is not tested"); next })->@*;
-    my $opens = ref $trial ? $trial = $$trial : 0;
-    my ($with, $without) = map { try_with($trial, @$_) } [@more, $line], [@more];
-    my ($good, $bad) = $opens ? ($with, $without) : ($without, $with);
-    is $good, 'yes', ($opens ? 'with' : 'without') . " $line: $trial";
-    like $bad, $trial eq 'survive a call' ? qr/\Anothing\b/ : qr/\A(?!yes|nothing)/, '... and ' . ($opens ? 'without' : 'with') . " it not ($bad)";
+    SKIP: {
+        # A kernel that runs one kind of program only, whatever a unit says.
+        skip "$line: this machine runs no foreign program anyhow", 2 if $line eq 'SystemCallArchitectures=native' && try_with('a foreign program') ne 'yes';
+        try_line($line);
+    }
 }
 is join(', ', grep { !$lines{$_} } sort keys %effect), '', 'no unit has lost a line that is known here';
 
