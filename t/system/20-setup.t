@@ -46,6 +46,8 @@ subtest 'a dry run' => sub {
     like said(), qr/^  \$ petsctl pepper new /m, 'it says what would be run';
     like said(), qr/^  - write \/etc\/pets-api\/auth.conf.d\/50-setup.conf\n      #/m, '... and what would be written, with its content';
     like said(), qr/^Nothing was done\.$/m, '... and that nothing was done';
+    is setup("--dry-run $site --nginx HTTPS_LISTEN=192.0.2.9:443"), 0, 'with nginx at an address of its own';
+    like said(), qr{petsd-doctor\.service\.d/50-setup\.conf\n(?:      .*\n)*?      IPAddressAllow=192\.0\.2\.9\n}, '... the job that looks whether it serves may go there' or diag said();
     is_deeply files_of($watched, qw(/etc /var/lib/pets-api /run/pets-api)), $before, 'which is true of files';
     sh("runuser -u postgres -- psql -Atc 'select datname from pg_database' postgres");
     unlike said(), qr/^pets$/m, '... and of the database';

@@ -22,13 +22,19 @@ subtest 'petsd-watch' => sub {
     pass 'node_exporter shows it';
 
     my $drop_in = '/etc/systemd/system/petsd-watch.service.d';
-    make_path('/var/backups/pets', $drop_in);
+    my $live = '/etc/letsencrypt/live';
+    make_path('/var/backups/pets', $drop_in, "$live/site");
     spew('/var/backups/pets/1.dump', '');
-    spew("$drop_in/backup.conf", "[Service]\nEnvironment=\"WATCH_BACKUP=/var/backups/pets/*.dump\"\nBindReadOnlyPaths=/var/backups/pets\n");
+    copy(CA, "$live/site/cert.pem") or die "copy: $!\n";
+    is sh("chmod 700 $live && chown root:backup /var/backups/pets && chmod 750 /var/backups/pets"), 0, 'backups and a certificate that are closed to it' or diag said();
+    my ($lines) = slurp('/src/docs/manual.md') =~ /^    # systemctl edit petsd-watch\n((?:    .*\n)+)/m;
+    spew("$drop_in/70-site.conf", $lines =~ s/^    //mgr);
     is sh('systemctl daemon-reload && systemctl start petsd-watch.service'), 0, 'with a drop-in as the manual has it' or diag said();
-    my ($backup) = slurp('/var/lib/prometheus/node-exporter/pets-api.prom') =~ /task="backup"\} (\d+)$/m;
-    is $backup, (stat '/var/backups/pets/1.dump')[9], '... it knows of backups';
-    remove_tree('/var/backups/pets', $drop_in);
+    $text = slurp('/var/lib/prometheus/node-exporter/pets-api.prom');
+    my ($backup) = $text =~ /task="backup"\} (\d+)$/m;
+    is $backup, (stat '/var/backups/pets/1.dump')[9], '... it knows of the backup' or diag $text;
+    like $text, qr/^pets_certificate_expires_seconds\{file="[^"]*site\.pem"\} $expires$/m, '... and of the certificate' or diag $text;
+    remove_tree('/var/backups/pets', $drop_in, '/etc/letsencrypt');
     sh('systemctl daemon-reload');
 };
 

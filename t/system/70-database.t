@@ -79,6 +79,20 @@ subtest 'another machine' => sub {
     sh('rm -r /root/away');
 };
 
+# As behind an upgrade: there are accounts, and a role is new.
+subtest 'a role that is new' => sub {
+    my $schema = '/usr/share/pets-api/schema';
+    is sql('pets', 'drop owned by pets_watch'), 0, 'nobody else needs it' or diag said();
+    is sh("cd $schema && runuser -u postgres -- env HOME=/ sqitch revert -y --to \@HEAD^ db:pg:far"), 0, 'the schema is that of before' or diag said();
+    is sql('postgres', q{select count(*) from pg_roles where rolname = 'pets_watch'}), 0, 'there is no such role';
+    is said(), "0\n", '... really' or diag said();
+    unlink '/etc/pets-api/credentials/database-watch';
+    is sh("petsctl setup --database-admin-password $ENV{PETS_TEST_DIR}/owner"), 0, 'setup makes it, and its password' or diag said();
+    like said(), qr/- pets_prune has it\n\s+- pets_watch gets it\n/, '... and leaves those of the others';
+    is sh("petsctl setup --database-admin-password $ENV{PETS_TEST_DIR}/owner"), 0, 'and can be run again' or diag said();
+    is sh("runuser -u postgres -- psql -d pets -q -f $schema/deploy/watch.sql"), 0, 'the other database has it again' or diag said();
+};
+
 subtest 'several hosts, of which one is away' => sub {
     spew('/etc/hosts', slurp('/etc/hosts') . "127.0.0.6 gone.example.com\n");
     is sh("petsctl setup --database-host gone.example.com,@{[ HOST ]} --database-admin-password $ENV{PETS_TEST_DIR}/owner"), 0, 'setup takes the one that answers' or diag said();
