@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use constant {
-    ROUNDS => 60,      # with a password to be hashed
+    ROUNDS => 90,      # with a password to be hashed
     RESETS => 400,     # without
     STRICT => 3.891,   # of the normal distribution: 1 of 10,000 measurements of no difference is beyond it
 };
