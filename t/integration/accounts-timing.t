@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use constant {
-    ROUNDS => 90,      # with a password to be hashed
+    ROUNDS => 60,      # with a password to be hashed
     RESETS => 400,     # without
     STRICT => 3.891,   # of the normal distribution: 1 of 10,000 measurements of no difference is beyond it
 };
@@ -107,6 +107,19 @@ sub detects ($factor, @times) {
     return rank_z(\@odd, \@even);
 }
 
+# As many rounds as it takes to see so much more by those clocks, on a machine that others use, too: up to five times as many.
+sub measure_sharply ($uri, $rounds, $baseline, $sharp, %case) {
+    my $took = measure($uri, $rounds, %case);
+    for (2 .. 5) {
+        last if !grep { detects($sharp->{$_}, $took->{$_}{$baseline}->@*) <= STRICT } keys %$sharp;
+        my $more = measure($uri, $rounds, %case);
+        for my $clock (keys %$more) {
+            push $took->{$clock}{$_}->@*, $more->{$clock}{$_}->@* for keys $more->{$clock}->%*;
+        }
+    }
+    return $took;
+}
+
 # Every case of these takes as long as the baseline. $sharp: by which clocks so much more would be seen.
 sub same_time_ok ($took, $baseline, $sharp, @cases) {
     for my $clock (sort keys %$took) {
@@ -146,7 +159,7 @@ subtest 'the rank test' => sub {
 };
 
 subtest 'the same time' => sub {
-    my $took = measure('login', ROUNDS, %case);
+    my $took = measure_sharply('login', ROUNDS, $baseline, { worker => 1.10 }, %case);
     same_time_ok($took, $baseline, { worker => 1.10 }, grep { $_ ne $older } keys %case);
     # What is made up for by a second hash is not the same to the microsecond.
     my $ratio = median($took->{worker}{$older}) / median($took->{worker}{$baseline});
@@ -159,14 +172,16 @@ subtest 'registering' => sub {
     my %body = map { my $address = $address{$_}; $_ => sub { { email => $address, password => 'a new and long enough password', display_name => 'Somebody' } } } keys %address;
     my %shapes = map { my $reply = post('register', $body{$_}->()); is $reply->{status}, 202, "$_: 202"; shape($reply) => 1 } sort keys %body;
     is scalar keys %shapes, 1, 'the same answer';
-    same_time_ok(measure('register', ROUNDS, %body), 'nobody', { worker => 1.10 }, keys %body);
+    my %sharp = (worker => 1.10);
+    same_time_ok(measure_sharply('register', ROUNDS, 'nobody', \%sharp, %body), 'nobody', \%sharp, keys %body);
 };
 
 subtest 'asking for another password' => sub {
     my %body = map { my $address = $address{$_}; $_ => sub { { email => $address } } } keys %address;
     my %shapes = map { my $reply = post('password-reset', $body{$_}->()); is $reply->{status}, 202, "$_: 202"; shape($reply) => 1 } sort keys %body;
     is scalar keys %shapes, 1, 'the same answer';
-    same_time_ok(measure('password-reset', RESETS, %body), 'nobody', { worker => 1.25, database => 1.25 }, keys %body);
+    my %sharp = (worker => 1.25, database => 1.25);
+    same_time_ok(measure_sharply('password-reset', RESETS, 'nobody', \%sharp, %body), 'nobody', \%sharp, keys %body);
 };
 
 $root->disconnect;
